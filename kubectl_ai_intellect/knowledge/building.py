@@ -103,6 +103,7 @@ def update(
     embedder: Embedder, *, rebuild: bool = False, progress: Progress | None = None
 ) -> tuple[Index, Report]:
     """Bring the user's index up to date with all sources and open it."""
+    places.private(places.data_dir())
     root = places.private(root_for(embedder))
     with _locked(root / ".lock"):
         before: Index | None = None
