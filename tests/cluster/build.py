@@ -23,7 +23,7 @@ from tests.cluster.toolchain import Go, find_go
 
 MODULES = Path(__file__).with_name("go")
 CONTROL_PLANE_GROUPS = ("kubernetes", "etcd", "kwok")
-NODE_GROUPS = (*CONTROL_PLANE_GROUPS, "containerd", "coredns", "metrics-server", "registry")
+NODE_GROUPS = (*CONTROL_PLANE_GROUPS, "containerd", "coredns", "metrics-server", "registry", "forward")
 ALL_GROUPS = (*NODE_GROUPS, "helm")
 
 FLAGS = ("-trimpath", "-buildvcs=false", "-mod=readonly")
@@ -113,7 +113,7 @@ def link_flags(group: str) -> str:
 
 def entry_name(group: str, go: Go) -> str:
     """The cache name of a group: everything that decides its bytes is in the hash."""
-    files = [(MODULES / group / name).read_bytes() for name in ("go.mod", "go.sum")]
+    files = [file.read_bytes() for file in sorted((MODULES / group).iterdir())]
     flags = [*FLAGS, link_flags(group), repr(SHARED.get(group))]
     return f"{group}-{digest([*files, go.version, platform.machine(), *flags])}"
 

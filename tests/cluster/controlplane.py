@@ -9,9 +9,10 @@ import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.build import Binaries
-from tests.cluster.processes import Failed, Programs, free_ports, log_tail, wait_until
+from tests.cluster.processes import Failed, Programs, free_ports, wait_until
 from tests.cluster.tls import Authority, Pair, signing_key, write_kubeconfig
 
 MANIFESTS = Path(__file__).with_name("manifests")
@@ -127,9 +128,7 @@ def issue_component(
 ) -> Path:
     """A kubeconfig for one of the cluster's own parts."""
     client = credentials.authority.issue(name, user, groups or [])
-    return write_kubeconfig(
-        plan.component(name), plan.internal_url, credentials.authority.pair, user, client
-    )
+    return write_kubeconfig(plan.component(name), plan.internal_url, credentials.authority.pair, user, client)
 
 
 def start(plan: Plan, credentials: Credentials, programs: Programs) -> None:
@@ -155,6 +154,20 @@ def settled(plan: Plan, credentials: Credentials) -> bool:
     return get(plan, credentials, "/api/v1/namespaces/default/serviceaccounts/default") is not None
 
 
+def nodes_ready(plan: Plan, credentials: Credentials, count: int) -> bool:
+    """Whether that many nodes are Ready and keep their leases."""
+    nodes = get(plan, credentials, "/api/v1/nodes") or {"items": []}
+    leases = get(plan, credentials, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
+    leased = {lease["metadata"]["name"] for lease in (leases or {"items": []})["items"]}
+    ready = [
+        node["metadata"]["name"]
+        for node in nodes["items"]
+        for condition in node.get("status", {}).get("conditions", ())
+        if condition["type"] == "Ready" and condition["status"] == "True"
+    ]
+    return len(ready) >= count and leased.issuperset(ready)
+
+
 def kubectl(plan: Plan, *words: str) -> str:
     """kubectl with the cluster's own admin rights, from inside."""
     done = subprocess.run(
@@ -169,7 +182,7 @@ def kubectl(plan: Plan, *words: str) -> str:
     return done.stdout
 
 
-def get(plan: Plan, credentials: Credentials, path: str) -> dict[str, object] | None:
+def get(plan: Plan, credentials: Credentials, path: str) -> dict[str, Any] | None:
     """An object of the API server, or None if there is none yet."""
     status, body = _request(plan, credentials, path)
     return json.loads(body) if status == 200 else None
@@ -222,7 +235,11 @@ def _api_server(plan: Plan, credentials: Credentials) -> list[str]:
         address = [f"--advertise-address={plan.node_address}", "--bind-address=0.0.0.0"]
     else:
         # Loopback cannot be an endpoint of the kubernetes Service, and nobody here would use it.
-        address = ["--advertise-address=127.0.0.1", "--bind-address=127.0.0.1", "--endpoint-reconciler-type=none"]
+        address = [
+            "--advertise-address=127.0.0.1",
+            "--bind-address=127.0.0.1",
+            "--endpoint-reconciler-type=none",
+        ]
     return [
         str(plan.binaries["kube-apiserver"]),
         *address,

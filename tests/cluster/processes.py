@@ -8,7 +8,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +46,16 @@ def wait_until(what: str, ready: Callable[[], bool], seconds: float, alive: Call
         if time.monotonic() > end:
             raise Failed(f"{what} was not ready within {seconds:.0f} s")
         time.sleep(0.05)
+
+
+@contextmanager
+def short_path(path: Path) -> Iterator[str]:
+    """Another name for a path, short enough to be a Unix socket's address wherever the file lies."""
+    directory = os.open(path.parent, os.O_PATH)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)
 
 
 def log_tail(path: Path, lines: int = 15) -> str:
@@ -88,9 +99,9 @@ class Programs:
                 preexec_fn=die_with_parent,
             )
 
-    def run(self, name: str, argv: Sequence[str], **environment: str) -> None:
+    def run(self, name: str, argv: Sequence[str], pass_fds: tuple[int, ...] = (), **environment: str) -> None:
         """Start a program under a name."""
-        self.start(Program(name, tuple(argv), environment))
+        self.start(Program(name, tuple(argv), environment, pass_fds))
 
     def resume(self, name: str) -> None:
         """Start again what was stopped."""
@@ -128,6 +139,10 @@ class Programs:
             code = process.poll()
             if code is not None:
                 raise Failed(f"{name} ended with status {code}:\n{log_tail(self.log(name))}")
+
+    def ended(self) -> list[str]:
+        """Those that ended without being told to."""
+        return [name for name, process in self._running.items() if process.poll() is not None]
 
     def pids(self) -> dict[str, int]:
         """Process ids by name."""
