@@ -1,0 +1,1 @@
+"""What may be shown: facts, digested logs, redaction."""
