@@ -99,9 +99,7 @@ def changes(index: Index | None, wanted: Iterable[Source]) -> tuple[list[Source]
     return [source for source in wanted if known.get(source.key) != source.stamp], len(gone)
 
 
-def update(
-    embedder: Embedder, *, rebuild: bool = False, progress: Progress | None = None
-) -> tuple[Index, Report]:
+def update(embedder: Embedder, *, rebuild: bool = False, progress: Progress | None = None) -> tuple[Index, Report]:
     """Bring the user's index up to date with all sources and open it."""
     places.private(places.data_dir())
     root = places.private(root_for(embedder))
@@ -179,9 +177,7 @@ def _one_per_id(entries: list[_Entry]) -> list[_Entry]:
             name = f"{document.id}-{number}"
             number += 1
         taken.add(name)
-        renamed = Document(
-            name, document.title, document.passages, document.path, document.origin, document.runbook
-        )
+        renamed = Document(name, document.title, document.passages, document.path, document.origin, document.runbook)
         found.append(_Entry(renamed, entry.source, entry.vectors, entry.terms))
     return found
 

@@ -103,8 +103,7 @@ class Index:
             self.lexicon = Lexicon(directory)
         except (OSError, ValueError, TypeError, KeyError, RuntimeError, AttributeError) as error:
             raise IndexUnusable(
-                f"{directory}: damaged ({type(error).__name__}); "
-                "run 'kubectl intellect runbook index --rebuild'"
+                f"{directory}: damaged ({type(error).__name__}); run 'kubectl intellect runbook index --rebuild'"
             ) from error
         self.directory = directory
         self.owners: NDArray[np.uint32] = rows["document"]

@@ -103,9 +103,7 @@ def remove(wish: str) -> tuple[Path, ...]:
     if not gone:
         inside = next((item for item in known.paths if item in path.parents), None)
         if inside and path.exists():
-            raise IntellectError(
-                f"{wish}: is part of {inside}; remove that directory, or move the file out of it"
-            )
+            raise IntellectError(f"{wish}: is part of {inside}; remove that directory, or move the file out of it")
         raise IntellectError(f"{wish}: was not added; 'kubectl intellect runbook list' shows what was")
     kept = tuple(item for item in known.paths if item not in gone)
     ids = {key: value for key, value in known.ids.items() if not _within(value, gone)}

@@ -45,9 +45,8 @@ def of_runbook(runbook: Runbook, path: str) -> Document:
     """A runbook's passages: title, symptoms, expected outputs, prose."""
     found = [Passage("Title", runbook.title, "title")]
     found += [Passage("Symptoms", text[:LIMIT], "symptom") for text in runbook.symptoms]
-    found += [
-        Passage("Confirm it", check.expect[:LIMIT], "expect") for check in runbook.checks if check.expect
-    ]
+    expected = [spoken(check.expect) for check in runbook.checks]
+    found += [Passage("Confirm it", text[:LIMIT], "expect") for text in expected if len(text) > 8]
     for section in runbook.sections:
         found += [Passage(section.title, piece) for piece in pieces(section.text)]
     origin: Literal["ours", "yours"] = "ours" if runbook.ours else "yours"
@@ -67,6 +66,12 @@ def of_text(text: str, path: Path, title: str = "") -> Document:
         else:
             found += [Passage(section, piece) for piece in pieces(block)]
     return Document(slug(path), title[:120], tuple(found), str(path))
+
+
+def spoken(pattern: str) -> str:
+    """A regular expression as the text it looks for: what one pastes, without the signs."""
+    text = re.sub(r"\\[sSdDwWbB][*+?]?|\(\?[a-zA-Z]+\)|\[[^\]]*\][*+?]?|\.[*+]\??|\{\d+,?\d*\}", " ", pattern)
+    return " ".join(re.sub(r"\\(?=\W)|\(\?[:=!]|[()|^$*+?]", " ", text).split())
 
 
 def slug(path: Path) -> str:
@@ -101,4 +106,4 @@ def _parts(text: str) -> list[str]:
     return parts
 
 
-__all__ = ["LIMIT", "WEIGHT", "Document", "Passage", "of_runbook", "of_text", "pieces", "slug"]
+__all__ = ["LIMIT", "WEIGHT", "Document", "Passage", "of_runbook", "of_text", "pieces", "slug", "spoken"]

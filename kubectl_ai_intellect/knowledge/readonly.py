@@ -17,9 +17,7 @@ _REFUSED_FLAGS = re.compile(
     r"--?(server|kubeconfig|context|cluster|user|token|as|insecure|certificate|client|raw|password|username)\b|-s$"
 )
 _FILE_OUTPUT = re.compile(r"(?:-o|--output)[= ]?(?:go-template-file|jsonpath-file|custom-columns-file)")
-_PRINTS_OBJECT = re.compile(
-    r"(?:^|\s)(?:-o|--output)(?:[= ]\s*)?(?:yaml|json|jsonpath|go-template|template|custom)"
-)
+_PRINTS_OBJECT = re.compile(r"(?:^|\s)(?:-o|--output)(?:[= ]\s*)?(?:yaml|json|jsonpath|go-template|template|custom)")
 
 
 def refusal(command: str) -> str:

@@ -170,9 +170,7 @@ def _read_yaml(head: str) -> tuple[dict[str, Any] | None, dict[str, int], list[F
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not YAML"
-        message = (
-            f"front matter: {problem} (quote values that contain ': ' or begin with a special character)"
-        )
+        message = f"front matter: {problem} (quote values that contain ': ' or begin with a special character)"
         return None, {}, [Fault((mark.line if mark else 0) + 2, message)]
     if not isinstance(values, dict):
         return None, {}, [Fault(2, "front matter must be keys and values, such as 'id: area/name'")]
@@ -272,6 +270,8 @@ class _Reader:
             check = Check(self.text(place, item, "command"), self.text(place, item, "expect"))
             if not check.command or not check.expect:
                 self.fault(place, "a check needs 'command' and 'expect'")
+            elif problem := _regex_problem(check.expect):
+                self.fault(f"{place}.expect", f"expect is not a regular expression: {problem}")
             elif reason := refusal(check.command):
                 self.fault(f"{place}.command", f"check is not a read-only kubectl command: {reason}")
             found.append(check)
@@ -292,6 +292,14 @@ class _Reader:
         for key in self.values:
             if key not in REQUIRED:
                 self.fault(str(key), f"unknown key '{key}' (known: {', '.join(REQUIRED)})")
+
+
+def _regex_problem(pattern: str) -> str:
+    try:
+        re.compile(pattern, re.MULTILINE)
+    except re.error as error:
+        return error.msg
+    return ""
 
 
 def _sections(lines: list[str], first_line: int) -> tuple[Section, ...]:
@@ -321,9 +329,7 @@ def _body_faults(runbook: Runbook, line: int) -> list[Fault]:
         elif not section.text:
             faults.append(Fault(section.line, f"section '{section.title}' is empty"))
     if not faults and titles != list(SECTIONS):
-        faults.append(
-            Fault(runbook.sections[0].line, f"sections must be in this order: {', '.join(SECTIONS)}")
-        )
+        faults.append(Fault(runbook.sections[0].line, f"sections must be in this order: {', '.join(SECTIONS)}"))
     return faults
 
 

@@ -178,9 +178,7 @@ def _ordinal(number: int) -> str:
     return f"{number}{suffix}"
 
 
-def open_searcher(
-    wish: str = "", progress: building.Progress | None = None, *, full: bool = False
-) -> Searcher:
+def open_searcher(wish: str = "", progress: building.Progress | None = None, *, full: bool = False) -> Searcher:
     """The searcher for a wished embedder.
 
     `full` brings the index up to date whatever it takes. Otherwise little is done on the way: an index that

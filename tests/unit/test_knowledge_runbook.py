@@ -56,6 +56,7 @@ def test_a_good_runbook_is_read_whole() -> None:
         ("id: config/configmap-missing", "id: Config Map", 2, "<area>/<name>"),
         ("symptoms:\n  - the pod", "symptoms:\n  - 5\n  - the pod", 5, "must be text"),
         ("    expect: 'configmap", "    expects: 'configmap", 9, "unknown key 'expects'"),
+        ("    expect: 'configmap", "    expect: '(configmap", 9, "not a regular expression"),
         ("kubectl describe pod {pod}", "kubectl delete pod {pod}", 8, "'delete' is not a read"),
         ("  - title: Create it\n", "  - name: x\n    title: Create it\n", 11, "unknown key 'name'"),
         ("## Prevent it", "## Avoid it", 26, "unknown section 'Avoid it'"),

@@ -12,7 +12,7 @@ from kubectl_ai_intellect.knowledge.background import BACKGROUND
 from kubectl_ai_intellect.knowledge.embedders import EmbedderError
 from kubectl_ai_intellect.knowledge.embedders.lexical import LexicalEmbedder
 from kubectl_ai_intellect.knowledge.embedders.weights import DEFAULT_SHA256, default_file, digest, named_file
-from kubectl_ai_intellect.knowledge.passages import LIMIT, Passage, of_text, pieces
+from kubectl_ai_intellect.knowledge.passages import LIMIT, Passage, of_text, pieces, spoken
 from kubectl_ai_intellect.knowledge.words import stem, without_noise, words
 
 
@@ -73,6 +73,12 @@ def test_any_text_becomes_a_document() -> None:
     assert (document.id, document.title) == ("doc/our-db", "Failover")
     assert [passage.section for passage in document.passages] == ["Title", "Failover", "By hand"]
     assert "\x1b" not in document.passages[2].text
+
+
+def test_a_pattern_is_read_as_its_text() -> None:
+    assert spoken(r"TargetPort:\s+\S+/(TCP|UDP)") == "TargetPort: / TCP UDP"
+    assert spoken(r"Error from server \(NotFound\)") == "Error from server NotFound"
+    assert spoken("plain text.") == "plain text."
 
 
 def test_the_lexical_embedder_forgives_spelling() -> None:

@@ -38,9 +38,7 @@ def _load(file: ModelFile) -> Any:
     try:
         import llama_cpp
     except (ImportError, OSError, RuntimeError) as error:
-        raise EmbedderError(
-            "llama-cpp-python is not installed; pip install 'kubectl-ai-intellect[local]'"
-        ) from error
+        raise EmbedderError("llama-cpp-python is not installed; pip install 'kubectl-ai-intellect[local]'") from error
     settings: dict[str, Any] = {
         "n_ctx": TOKENS,
         "n_batch": TOKENS,
@@ -54,9 +52,7 @@ def _load(file: ModelFile) -> Any:
         pooling: Any = model.pooling_type()
         if pooling == llama_cpp.LLAMA_POOLING_TYPE_NONE:
             mean = llama_cpp.LLAMA_POOLING_TYPE_MEAN
-            model = llama_cpp.Llama(
-                str(file.path), embedding=True, verbose=False, pooling_type=mean, **settings
-            )
+            model = llama_cpp.Llama(str(file.path), embedding=True, verbose=False, pooling_type=mean, **settings)
     except (ValueError, RuntimeError, AssertionError) as error:
         raise EmbedderError(f"llama.cpp cannot load {file.path}: {error}") from error
     return model
