@@ -1,0 +1,220 @@
+"""Stage scenarios: apply, wait until what they are about is really there, hand over, clean up.
+
+    outcomes = stage_all(cluster, scenarios, visit)
+
+stages many at once, each in its own namespace, and those that touch the whole cluster one by one; `visit`
+gets each settled scenario while it stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from tests.scenarios.cluster import Cluster, CommandFailed, Json, Reader
+from tests.scenarios.predicates import unseen
+from tests.scenarios.scenario import Bound, Scenario, objects
+
+T = TypeVar("T")
+
+AT_ONCE = 8
+PERIOD_S = 0.7
+TIMEOUT_S = 120
+
+
+class NotSettled(Exception):
+    """What a scenario is about did not come about in its time."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A scenario that stands: its fault was seen twice."""
+
+    scenario: Scenario
+    cluster: Cluster
+    bound: Bound
+    seconds: float
+
+    @property
+    def namespace(self) -> str:
+        return self.bound.namespace
+
+    @property
+    def expect(self) -> Mapping[str, Any]:
+        return self.bound.expect
+
+    def predicates(self) -> list[Mapping[str, Any]]:
+        """All that is still true of it: the last step's predicates, or the first ones."""
+        steps = self.bound.data.get("then") or [self.bound.data]
+        return list(steps[-1]["until"])
+
+    def unseen(self, reader: Reader) -> list[str]:
+        """What another reader does not see of it."""
+        return unseen(self.predicates(), reader, self.namespace)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """What came of one scenario: what the visitor returned, or why it never could."""
+
+    result: T | None = None
+    error: Exception | None = None
+
+    def value(self) -> T:
+        if self.error:
+            raise self.error
+        return self.result  # type: ignore[return-value]
+
+
+def stage_all(
+    cluster: Cluster, scenarios: Sequence[Scenario], visit: Callable[[Settled], T], at_once: int = AT_ONCE
+) -> dict[str, Outcome[T]]:
+    """Stage and visit all of them, by name."""
+
+    def one(scenario: Scenario) -> Outcome[T]:
+        try:
+            with staged(cluster, scenario) as settled:
+                return Outcome(visit(settled))
+        except Exception as problem:
+            return Outcome(error=problem)
+
+    together = [each for each in scenarios if not each.alone]
+    with ThreadPoolExecutor(max_workers=at_once) as pool:
+        outcomes = dict(zip((each.name for each in together), pool.map(one, together), strict=True))
+    return outcomes | {each.name: one(each) for each in scenarios if each.alone}
+
+
+@contextmanager
+def staged(cluster: Cluster, scenario: Scenario) -> Iterator[Settled]:
+    """One scenario, standing; all it made is gone afterwards."""
+    bound = scenario.bound()
+    began = time.monotonic()
+    made: list[Json] = []
+    try:
+        _prepare(cluster, bound.namespace)
+        _play(cluster, bound, made)
+        yield Settled(scenario, cluster, bound, time.monotonic() - began)
+    finally:
+        _clean(cluster, bound, made)
+
+
+def wait(cluster: Cluster, bound: Bound, predicates: Iterable[Mapping[str, Any]], timeout: float) -> None:
+    """Until all predicates hold in two looks running."""
+    wanted = list(predicates)
+    deadline = time.monotonic() + timeout
+    seen = 0
+    while seen < 2:
+        lacking = unseen(wanted, cluster.api, bound.namespace)
+        seen = 0 if lacking else seen + 1
+        if lacking and time.monotonic() > deadline:
+            raise NotSettled(f"{bound.scenario.name}: not seen within {timeout:.0f} s: {'; '.join(lacking)}")
+        if seen < 2:
+            time.sleep(PERIOD_S)
+
+
+def _prepare(cluster: Cluster, namespace: str) -> None:
+    """The namespace, with what a cluster puts into each: without its account a pod is refused."""
+    cluster.run("create", "namespace", namespace)
+    urls = [
+        f"/api/v1/namespaces/{namespace}/serviceaccounts/default",
+        f"/api/v1/namespaces/{namespace}/configmaps/kube-root-ca.crt",
+    ]
+    deadline = time.monotonic() + 30
+    while any(cluster.api.get(url)[0] != 200 for url in urls):
+        if time.monotonic() > deadline:
+            raise NotSettled(f"namespace {namespace} got no service account: is the controller manager well?")
+        time.sleep(0.1)
+
+
+def _play(cluster: Cluster, bound: Bound, made: list[Json]) -> None:
+    data = bound.data
+    simulated = data.get("simulated") or {}
+    if "stages" in simulated:
+        apply(cluster, bound.namespace, objects(simulated["stages"]), made)
+    apply(cluster, bound.namespace, bound.manifests, made)
+    for each in simulated.get("status") or ():
+        _patch(cluster, bound.namespace, each["of"], each["patch"], "--subresource=status")
+    timeout = data.get("timeout", TIMEOUT_S)
+    wait(cluster, bound, data["until"], timeout)
+    for step in data.get("then") or ():
+        if "apply" in step:
+            apply(cluster, bound.namespace, objects(step["apply"]), made)
+        elif "patch" in step:
+            _patch(cluster, bound.namespace, step["patch"]["of"], step["patch"]["with"])
+        else:
+            cluster.run("delete", step["delete"], f"--namespace={bound.namespace}", "--wait=false")
+        wait(cluster, bound, step["until"], step.get("timeout", timeout))
+
+
+FIRST = ("Namespace", "CustomResourceDefinition")
+
+
+def apply(cluster: Cluster, namespace: str, manifests: Sequence[Json], made: list[Json]) -> None:
+    """Server-side apply; objects that name no namespace get the scenario's own."""
+    made += manifests
+    early = [each for each in manifests if each["kind"] in FIRST]
+    late = [each for each in manifests if each["kind"] not in FIRST]
+    for batch in (early, late):
+        if batch:
+            homed = [_homed(cluster, each, namespace) for each in batch]
+            text = json.dumps({"apiVersion": "v1", "kind": "List", "items": homed})
+            cluster.run("apply", "--server-side", "--filename=-", text=text)
+    definitions = [f"crd/{each['metadata']['name']}" for each in early if each["kind"] == FIRST[1]]
+    if definitions:
+        cluster.run("wait", "--for=condition=Established", "--timeout=30s", *definitions)
+
+
+def _homed(cluster: Cluster, each: Json, namespace: str) -> Json:
+    kind = cluster.api.kind(each["kind"])
+    if kind is None or not kind.namespaced or each["metadata"].get("namespace"):
+        return each
+    return {**each, "metadata": {**each["metadata"], "namespace": namespace}}
+
+
+def _patch(cluster: Cluster, namespace: str, on: str, patch: Mapping[str, Any], *more: str) -> None:
+    # A merge patch works for every kind; a strategic one only for built-in kinds.
+    words = ("patch", on, f"--namespace={namespace}", "--type=merge", f"--patch={json.dumps(patch)}", *more)
+    cluster.run(*words)
+
+
+def _clean(cluster: Cluster, bound: Bound, made: Sequence[Json]) -> None:
+    """Delete what was made; deletion goes on by itself, but for what no namespace takes along."""
+    outside = [each for each in made if _outlives(cluster, each, bound.namespace)]
+    for each in reversed(outside):
+        name, home = each["metadata"]["name"], each["metadata"].get("namespace")
+        where = [f"--namespace={home}"] if home else []
+        with contextlib.suppress(CommandFailed):
+            cluster.run("delete", each["kind"], name, *where, "--ignore-not-found", "--wait=false", "--force")
+    with contextlib.suppress(CommandFailed):
+        _free(cluster, made, bound.namespace)
+        cluster.run("delete", "namespace", bound.namespace, "--ignore-not-found", "--wait=false")
+
+
+def _outlives(cluster: Cluster, each: Json, namespace: str) -> bool:
+    kind = cluster.api.kind(each["kind"])
+    if kind is not None and not kind.namespaced:
+        return True
+    return each["metadata"].get("namespace", namespace) != namespace
+
+
+def _free(cluster: Cluster, made: Sequence[Json], namespace: str) -> None:
+    """Take off finalizers that a scenario put on, or its namespace would never go."""
+    for each in made:
+        if each["metadata"].get("finalizers"):
+            on = f"{each['kind']}/{each['metadata']['name']}"
+            with contextlib.suppress(CommandFailed):
+                _patch(
+                    cluster,
+                    each["metadata"].get("namespace", namespace),
+                    on,
+                    {"metadata": {"finalizers": None}},
+                )
+
+
+__all__ = ["NotSettled", "Outcome", "Settled", "apply", "stage_all", "staged", "wait"]
