@@ -55,7 +55,8 @@ class Resource:
     @property
     def argument(self) -> str:
         """How kubectl is told of it: the plural, with the group where the plural is not a built-in's."""
-        return self.plural if (self.group, self.kind) in BUILTIN or not self.group else f"{self.plural}.{self.group}"
+        plain = not self.group or (self.group, self.kind) in BUILTIN
+        return self.plural if plain else f"{self.plural}.{self.group}"
 
     def path(self, namespace: str | None = None, name: str = "") -> str:
         scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
@@ -123,9 +124,7 @@ def _table() -> dict[tuple[str, str], Resource]:
 KNOWN: dict[tuple[str, str], Resource] = _table()
 """Every kind we know without asking the cluster's discovery."""
 
-BUILTIN: frozenset[tuple[str, str]] = frozenset(
-    key for key in KNOWN if not key[0].startswith(("metrics.", "gateway."))
-)
+BUILTIN: frozenset[tuple[str, str]] = frozenset(key for key in KNOWN if not key[0].startswith(("metrics.", "gateway.")))
 
 GROUP_OF: dict[str, str] = {kind: group for group, kind in reversed(KNOWN)}
 """The usual group of a kind: so that `ref("Deployment", …)` needs none."""
@@ -146,7 +145,8 @@ def named(word: str) -> Resource | None:
     for resource in KNOWN.values():
         if resource.group == "metrics.k8s.io":
             continue
-        if wanted in (resource.kind.lower(), resource.plural, *resource.short) or wanted == f"{resource.kind.lower()}s":
+        kind = resource.kind.lower()
+        if wanted in (kind, f"{kind}s", resource.plural, *resource.short):
             return resource
     return None
 
