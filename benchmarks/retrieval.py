@@ -29,7 +29,7 @@ import yaml
 
 from kubectl_ai_intellect.knowledge import building, library
 from kubectl_ai_intellect.knowledge.embedders import choose
-from kubectl_ai_intellect.knowledge.search import Ranking, Searcher, open_searcher
+from kubectl_ai_intellect.knowledge.retrieval import Ranking, Searcher, open_searcher
 
 QUERIES = Path(__file__).parents[1] / "tests" / "knowledge" / "queries.yaml"
 
@@ -49,9 +49,7 @@ class Outcome(NamedTuple):
 def queries(heldout: bool | None) -> tuple[list[Query], list[Query]]:
     """On-topic and off-topic queries of a half, or all."""
     raw = yaml.safe_load(QUERIES.read_text())
-    chosen = [
-        [row for row in raw[key] if heldout in (None, row["heldout"])] for key in ("on_topic", "off_topic")
-    ]
+    chosen = [[row for row in raw[key] if heldout in (None, row["heldout"])] for key in ("on_topic", "off_topic")]
     on = [Query(row["text"], frozenset(row["accept"]), row["kind"]) for row in chosen[0]]
     off = [Query(row["text"], frozenset(), "off") for row in chosen[1]]
     return on, off
@@ -85,9 +83,7 @@ def quality(searcher: Searcher, heldout: bool | None, misses: bool) -> dict[str,
         result[name] = {f"recall@{k}": round(recall(searcher, on, ranked, k), 4) for k in (1, 3)}
     for kind in ("typed", "event", "log"):
         some = [outcome for outcome in on if outcome.query.kind == kind]
-        result[f"fused_{kind}"] = {
-            f"recall@{k}": round(recall(searcher, some, "fused", k), 4) for k in (1, 3)
-        }
+        result[f"fused_{kind}"] = {f"recall@{k}": round(recall(searcher, some, "fused", k), 4) for k in (1, 3)}
     opened = statistics.fmean(outcome.ranking.open for outcome in on)
     shut = statistics.fmean(not outcome.ranking.open for outcome in off)
     result["gate"] = {"open_on_topic": round(opened, 4), "shut_off_topic": round(shut, 4)}
@@ -125,9 +121,7 @@ def fit(searcher: Searcher) -> dict[str, Any]:
     levels = rows @ beta
     # The bias with the best worst case between the two aims (open on topic, shut off topic).
     cuts = np.sort(levels)
-    score = [
-        min(np.mean(levels[truth == 1] > c) / 0.95, np.mean(levels[truth == 0] <= c) / 0.9) for c in cuts
-    ]
+    score = [min(np.mean(levels[truth == 1] > c) / 0.95, np.mean(levels[truth == 0] <= c) / 0.9) for c in cuts]
     best = [cut for cut, value in zip(cuts, score, strict=True) if value >= max(score) - 1e-9]
     bias = beta[0] - float(np.median(best))
     return {"bias": round(bias, 3), "nearness": round(beta[1], 3), "coverage": round(beta[2], 3)}

@@ -15,7 +15,7 @@ from kubectl_ai_intellect.errors import IntellectError, UsageError
 
 if TYPE_CHECKING:
     from kubectl_ai_intellect.knowledge.building import Progress, Report
-    from kubectl_ai_intellect.knowledge.search import Hit, Searcher
+    from kubectl_ai_intellect.knowledge.retrieval import Hit, Searcher
 
 app = typer.Typer(
     help="Runbooks: ours for every known cause, and your own documents beside them.",
@@ -30,9 +30,7 @@ EmbedderWish = Annotated[
 
 
 @app.command()
-def add(
-    path: Annotated[Path, typer.Argument(help="A file or a directory.")], embedder: EmbedderWish = ""
-) -> None:
+def add(path: Annotated[Path, typer.Argument(help="A file or a directory.")], embedder: EmbedderWish = "") -> None:
     """Add a document, or all in a directory, and index them."""
     from kubectl_ai_intellect.knowledge import library
     from kubectl_ai_intellect.knowledge.documents import files_in
@@ -151,7 +149,7 @@ def check(path: Annotated[Path, typer.Argument(help="A runbook or a directory of
 
 
 def _searcher(embedder: str) -> Searcher:
-    from kubectl_ai_intellect.knowledge.search import open_searcher
+    from kubectl_ai_intellect.knowledge.retrieval import open_searcher
 
     with _progress("indexing") as progress:
         return open_searcher(embedder, progress)

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kubectl_ai_intellect.knowledge.retrieval import Hit, Searcher
     from kubectl_ai_intellect.knowledge.runbook import Runbook
-    from kubectl_ai_intellect.knowledge.search import Hit, Searcher
 
 
 def runbook_for(cause_id: str) -> Runbook | None:
@@ -28,7 +28,7 @@ def search(text: str, k: int = 3, embedder: str = "") -> list[Hit]:
 
 @lru_cache(maxsize=2)
 def _searcher(embedder: str) -> Searcher:
-    from kubectl_ai_intellect.knowledge.search import open_searcher
+    from kubectl_ai_intellect.knowledge.retrieval import open_searcher
 
     return open_searcher(embedder)
 

@@ -18,7 +18,7 @@ from kubectl_ai_intellect.knowledge import building, library
 from kubectl_ai_intellect.knowledge.embedders import choose
 from kubectl_ai_intellect.knowledge.embedders.lexical import LexicalEmbedder
 from kubectl_ai_intellect.knowledge.index import Index, IndexUnusable, current
-from kubectl_ai_intellect.knowledge.search import Searcher, open_searcher
+from kubectl_ai_intellect.knowledge.retrieval import Searcher, open_searcher
 
 RUNBOOK = """---
 id: {id}
@@ -200,9 +200,7 @@ def test_broken_files_are_reported_and_skipped(tmp_path: Path) -> None:
     assert "doc/good" in {record.id for record in index.records}
 
 
-@pytest.mark.parametrize(
-    "victim", ["vectors.faiss", "documents.jsonl", "header.json", "rows.npy", "vocabulary.tsv"]
-)
+@pytest.mark.parametrize("victim", ["vectors.faiss", "documents.jsonl", "header.json", "rows.npy", "vocabulary.tsv"])
 def test_a_damaged_index_is_rebuilt(victim: str, capfd: pytest.CaptureFixture[str]) -> None:
     embedder = LexicalEmbedder()
     building.update(embedder)
