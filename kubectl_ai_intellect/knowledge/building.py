@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import asdict, dataclass, field
@@ -118,6 +119,25 @@ def update(embedder: Embedder, *, rebuild: bool = False, progress: Progress | No
         _publish(root, generation)
         _note_ids(entries)
         return Index(generation), report
+
+
+def build_shipped(target: Path, embedder: Embedder, progress: Progress | None = None) -> Report:
+    """The index of our runbooks alone, for a bundle to bring along, readable for all; replaces what is there."""
+    report = Report()
+    wanted = list(library.shipped_sources())
+    keys = {source.key for source in wanted}
+    entries = _gather(embedder, None, wanted, keys, report, progress)
+    if report.skipped:
+        raise IntellectError(report.skipped[0])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        generation = write(Path(scratch), embedder, entries)
+        for path in generation.iterdir():
+            path.chmod(0o644)
+        generation.chmod(0o755)
+        shutil.rmtree(target, ignore_errors=True)
+        generation.rename(target)
+    return report
 
 
 def _gather(
@@ -324,4 +344,14 @@ def _locked(path: Path) -> Generator[None]:
         yield
 
 
-__all__ = ["Report", "background_of", "changes", "embedded_text", "root_for", "update", "usable", "write"]
+__all__ = [
+    "Report",
+    "background_of",
+    "build_shipped",
+    "changes",
+    "embedded_text",
+    "root_for",
+    "update",
+    "usable",
+    "write",
+]

@@ -293,3 +293,23 @@ def test_files_beneath_a_registered_directory_are_not_added_twice(tmp_path: Path
     assert library.registry().paths == (team.resolve(),)
     with pytest.raises(IntellectError, match="is part of"):
         library.remove(str(path))
+
+
+def test_a_ready_built_index_is_used_and_extended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "bundle" / "index"
+    embedder = Counting()
+    assert building.build_shipped(target, embedder).embedded == 3
+    assert building.build_shipped(target, embedder).embedded == 3, "an older one is replaced"
+    assert target.stat().st_mode & 0o777 == 0o755
+    assert [path.name for path in target.parent.iterdir()] == ["index"]
+    monkeypatch.setattr(library, "shipped_index", lambda: target)
+    embedder.texts.clear()
+    index, report = building.update(embedder)
+    assert (index.directory, report.embedded, embedder.texts) == (target, 0, [])
+    note = tmp_path / "note.txt"
+    note.write_text("The vault is unsealed by two people.")
+    library.add(note)
+    index, report = building.update(embedder)
+    assert (report.embedded, report.kept) == (1, 3)
+    assert index.directory.parent == building.root_for(embedder)
+    assert (target / "header.json").exists()
