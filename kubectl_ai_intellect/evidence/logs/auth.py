@@ -57,7 +57,7 @@ AUTH: tuple[Rule, ...] = (
         "cloud-denied",
         _DECIDES,
         "permission_denied|iam_permission_denied|googleapi|does not have|caller does not have permission|default credentials|defaultcredentialserror|compute metadata",
-        r"googleapi: error 403|does not have (?:permission )?(?P<name>[\w]+\.[\w.]+)(?: access| permission)|permission '?(?P<name2>[\w]+\.[\w.]+)'? denied|caller does not have permission|iam_permission_denied|could not (?:find|automatically determine|load the) (?:default )?credentials|defaultcredentialserror|code ?= ?permissiondenied[^\n]{0,160}(?:google|permission|iam|resource)",
+        r"(?:googleapi: error 403[^\n]{0,160})?does not have (?:permission )?(?P<name>[\w]+\.[\w.]+)(?: access| permission)|googleapi: error 403|permission '?(?P<name2>[\w]+\.[\w.]+)'? denied|caller does not have permission|iam_permission_denied|could not (?:find|automatically determine|load the) (?:default )?credentials|defaultcredentialserror|code ?= ?permissiondenied[^\n]{0,160}(?:google|permission|iam|resource)",
     ),
     rule(
         "cloud-denied",

@@ -185,14 +185,14 @@ def _decide(candidates: list[str], whole: str, level: str, trusted: bool) -> _Ma
 def _best(text: str, whole: str, least: int) -> _Match | None:
     low = text.lower()
     best: _Match | None = None
-    rank = (0, -1)
+    rank = (0, False, -1)
     for rule in RULES:
         if rule.weight < least or rule.weight < rank[0] or not any(needle in low for needle in rule.needles):
             continue
         found = rule.pattern.search(text)
         if found is None or (rule.context is not None and rule.context.search(whole) is None):
             continue
-        here = (rule.weight, found.end())
+        here = (rule.weight, any(found.groupdict().values()), found.end())
         if here > rank:
             best, rank = _Match(rule, found, text), here
     return best

@@ -14,6 +14,7 @@ _VAR = r"(?P<name>(?-i:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z][A-Z0-9]{2,}))"
 _SNAKE = r"(?P<name>(?-i:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+))"
 _ANY = r"(?P<name>[A-Za-z_][\w.\-]{1,100})"
 _ENV = r"(?:env(?:ironment|iron)?(?:[ -]?(?:var(?:iable)?s?|keys?|parameters?))|envs?|environment)"
+_THING = r"(?:value|variable|config|setting|parameter|key|secret|option)"
 _UNSET = (
     r"(?:not (?:been )?(?:set|defined|found|provided|specified|configured|present|given|supplied|available|exported)(?! by)"
     r"|un(?:set|defined)|missing|empty|blank|required|null|mandatory|absent)"
@@ -82,8 +83,14 @@ _ENVIRONMENT: tuple[Rule, ...] = (
     rule(
         "missing-env",
         MECHANISM,
-        "set|missing|required|defined|provided|empty|specified|configured|found|unset|must|need",
-        rf"(?<![\w/.:\-]){_Q}{_SNAKE}{_E}:? (?:(?:value|variable|config|setting|parameter|key|secret) )?(?:is|was|are|has|must|needs?|cannot|can't|should)(?: (?:to|be|not be|been))*(?: a| an)?(?: required)? ?{_UNSET}?(?<=set|ded|ied|ned|ing|pty|ank|red|ull|ory|ent|und|ven|ble|ted)\b(?! by| to\b| up\b| from\b| in (?:the )?(?:cache|registry|db|database))",
+        "not |unset|undefined|missing|empty|blank|required|null|mandatory|absent",
+        rf"(?<![\w/.:\-]){_Q}{_SNAKE}{_E}:? (?:{_THING} )?(?:is |was |are |has been |cannot be |can't be |should not be |must not be )?(?:a |an )?{_UNSET}\b(?! by| in (?:the )?(?:cache|registry|db|database))",
+    ),
+    rule(
+        "missing-env",
+        MECHANISM,
+        "must|needs|has to|should|have to|isn't|wasn't",
+        rf"(?<![\w/.:\-]){_Q}{_SNAKE}{_E}:? (?:{_THING} )?(?:must|needs? to|has to|should|have to|is required to)(?: be)? (?:set|defined|provided|specified|configured|present|given|supplied|exported|non-?empty|not be (?:empty|null|blank)|exist|contain a value)|{_Q}(?P<name2>(?-i:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)){_E} (?:isn't|wasn't|hasn't been) (?:set|defined|provided|configured)",
     ),
     rule(
         "missing-env",
@@ -142,7 +149,7 @@ _ENVIRONMENT: tuple[Rule, ...] = (
         r"no application encryption key has been specified",
         name="APP_KEY",
     ),
-    rule("missing-env", MECHANISM, "placeholder", rf"could not resolve placeholder '{_VAR}'"),
+    rule("missing-env", _DECIDES + 1, "placeholder", rf"could not resolve placeholder '{_VAR}'"),
     rule(
         "missing-env",
         MECHANISM,
@@ -348,7 +355,7 @@ _PROGRAMS: tuple[Rule, ...] = (
     ),
     rule(
         "command-not-found",
-        _DECIDES,
+        _DECIDES + 1,
         "no such file or directory",
         r"(?:^|[\s\]])(?:exec|env:|standard_init_linux\.go:\d+: exec user process caused:?|exec user process)(?: failed)? ?[\"'‘`]?(?P<name>[^\s:\"'’`]*)[\"'’`]?(?: failed)?:? \"?no such file or directory",
     ),
@@ -396,7 +403,7 @@ _PROGRAMS: tuple[Rule, ...] = (
     ),
     rule(
         "module-missing",
-        _DECIDES,
+        _DECIDES + 1,
         "shared librar|shared object|could not load file or assembly|symbol lookup error|dllnotfoundexception|unable to load shared library|relocation error",
         r"(?P<name>lib[\w.+\-]+\.so[\w.]*): cannot open shared object|error loading shared library (?P<name2>\S+?):|could not load file or assembly '(?P<name3>[\w.\-]+)|symbol lookup error: (?P<name4>\S+?):|unable to load shared library '(?P<name5>[\w.\-]+)|error relocating (?P<name6>\S+?):",
     ),

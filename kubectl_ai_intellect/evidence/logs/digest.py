@@ -55,120 +55,27 @@ _OTHERS_REQUEST = re.compile(
 _EXCEPTION_HEAD = re.compile(
     r"(?:[\w$]+\.){1,12}\w*(?:Exception|Error|Throwable)\b|\w*(?:Error|Exception)(?: \[\w+\])?: "
 )
+# Words so common in good logs that they count only next to a word of failure; every other needle counts alone.
+_BROAD = frozenset(
+    "argument|backend|config|configured|connect|database|directive|env|field |flag|json|option|parameter|parse"
+    "|password|pool|port|properties|property|provided|query|role |token|usage|value|yaml|toml|credential|expected|latency"
+    "|migration|set|found|empty|specified|defined|required|must|need|please|version|api version|file descriptor limit"
+    "|limit|reached|exhaust|enabled|bind|leader|slow|shutdown|private key|keystore|settings|ini|setting|watches|watchers|env var"
+    "|environment variable|config file|configuration file|properties|timeout|timed out|unavailable|503|502|504|429|403|401|took "
+    "|eureka|config server|azure|sasl|scram|plugin|connection string|connectionstring|dsn|database url|retry|waiting for|wait for|wait-for"
+    "|expired|missing|not found|does not exist|unknown|invalid|assert|graceful|terminated|quota|deadline exceeded|broken|null|is required".split(
+        "|"
+    )
+)
+_SHARP = tuple(needle for needle in NEEDLES if needle not in _BROAD)
+_BROAD_NEEDLES = tuple(needle for needle in NEEDLES if needle in _BROAD)
 _STEMS = tuple(
-    [
-        "fail",
-        "error",
-        "err",
-        "exception",
-        "panic",
-        "fatal",
-        "denied",
-        "deny",
-        "refus",
-        "time",
-        "deadline",
-        "cannot",
-        "can't",
-        "could",
-        "unable",
-        "missing",
-        "found",
-        "such",
-        "set",
-        "required",
-        "must",
-        "invalid",
-        "unknown",
-        "not",
-        "n't",
-        "expire",
-        "full",
-        "exceed",
-        "too",
-        "exhaust",
-        "reset",
-        "clos",
-        "broken",
-        "unreach",
-        "down",
-        "bad",
-        "wrong",
-        "malform",
-        "unexpected",
-        "mismatch",
-        "unsupported",
-        "incompat",
-        "502",
-        "503",
-        "504",
-        "401",
-        "403",
-        "429",
-        "econn",
-        "enoent",
-        "eacces",
-        "eperm",
-        "eai_",
-        "abort",
-        "segfault",
-        "segv",
-        "signal",
-        "dead",
-        "lock",
-        "kill",
-        "memory",
-        "quota",
-        "throttl",
-        "limit",
-        "unavail",
-        "wait",
-        "lost",
-        "slow",
-        "took",
-        "shut",
-        "terminat",
-        "unauth",
-        "forbid",
-        "undefin",
-        "empty",
-        "unset",
-        "null",
-        "assert",
-        "loop",
-        "misconf",
-        "readonly",
-        "read-only",
-        "noauth",
-        "wrongpass",
-        "please",
-        "need",
-        "trying",
-        "crash",
-        "gone",
-        "leader",
-        "renew",
-        "unbound",
-        "corrupt",
-        "illegal",
-        "bind",
-        "in",
-        "use",
-        "specified",
-        "declare",
-        "no_",
-        "unresolved",
-        "hang",
-        "version",
-        "pending",
-        "graceful",
-        "sigterm",
-        "blocked",
-        "upgrade",
-        "oom",
-        "does",
-        "no",
-    ]
+    "fail|error|err:|err=|exception|panic|fatal|emerg|denied|deny|refus|timeout|timed out|cannot|can't|could n|couldn|unable|missing|not found"
+    "|no such|not set|unset|required|must |must b|invalid|unknown|not |n't |expire|full|exceed|too |exhaust|reset|unreach| down|bad |wrong"
+    "|malform|unexpected|mismatch|unsupported|incompat|502|503|504|401|403|429|abort|killed|unavail|waiting|wait-for|waited|lost|slow|took |sigterm"
+    "|sigint|signal|shutting|graceful|terminat|unauth|forbid|undefin|empty|null|assert|requires|require |please|trying|crash|unbound"
+    "|corrupt|illegal|bind|in use|declare|unresolved|pending|upgrade|does no| no |unrecogn|improper|lag|blocked|renew|stopped|expected|need"
+    "|resourceexhausted|throttl|limit|specify|undeclared|misconf|problem|no:|broken|handler returned".split("|")
 )
 _SUCCESS = re.compile(
     r"\b(?:re-?)?connected (?:to|successfully)\b|successfully (?:re)?connected|connect(?:ion|ed)[^\n]{0,60}(?:established|restored|succe(?:ss|eded)|is up|ok\b|opened)"
@@ -419,7 +326,9 @@ def _suspicious(text: str, low: str) -> bool:
         return False
     if _EXCEPTION_HEAD.match(text) is not None:
         return True
-    return any(stem in low for stem in _STEMS) and any(needle in low for needle in NEEDLES)
+    if any(needle in low for needle in _SHARP):
+        return True
+    return any(needle in low for needle in _BROAD_NEEDLES) and any(stem in low for stem in _STEMS)
 
 
 def _folded(record: Record) -> str:

@@ -26,6 +26,7 @@ _CONNECTION: tuple[Rule, ...] = (
         "port",
         rf"failed to connect to (?P<host>{_HOST}) port (?P<port>\d+)[^\n]{{0,60}}(?:couldn't|could not) connect",
     ),
+    rule("connection-refused", ERRNO, "connect call failed", r"connect call failed"),
     rule("connection-refused", MECHANISM, "layer4 connection problem", r"layer4 connection problem"),
     rule(
         "connection-refused",
@@ -286,9 +287,9 @@ _NAMES: tuple[Rule, ...] = (
     ),
     rule(
         "dns-failure",
-        MECHANISM,
+        _DECIDES + 1,
         "plugin/errors",
-        r"plugin/errors: \d+ (?P<host>[\w.\-]+?)\.? [A-Z]+: [^\n]{0,160}(?:timeout|refused|unreachable|misbehaving)",
+        r"plugin/errors: \d+ (?P<host>[\w.\-]+?)\.? [A-Z]+: [^\n]{0,120}?(?:->(?P<server>[\d.]{7,15}):53)[^\n]{0,40}?(?:timeout|refused|unreachable|misbehaving)",
     ),
 )
 
@@ -310,7 +311,7 @@ _TLS: tuple[Rule, ...] = (
     rule(
         "tls-failed",
         _DECIDES,
-        "unknown authority|unknown ca|unknown_ca|unknownissuer|self signed|self-signed|self_signed|unable to get local issuer|unable_to_get_issuer|unable to verify the first|unable_to_verify|pkix path|untrusted root|partialchain|unable to find valid certification|not trusted|unable to get issuer",
+        "unknown authority|unknown ca|unknown_ca|unknownissuer|self signed|self-signed|self_signed|unable to get local issuer|unable_to_get_issuer|unable to verify the first|unable_to_verify|pkix path|untrusted root|partialchain|unable to find valid certification|not trusted|unable to get issuer|untrustedroot|partialchain",
         r"unknown (?:certificate )?authority|unknown[ _]ca\b|unknownissuer|self[ \-_]signed[ _]certificate|(?:depth_zero_)?self_signed_cert|unable[ _]to[ _]get[ _](?:local[ _])?issuer|unable[ _]to[ _]verify[ _](?:the[ _]first|leaf)|pkix path (?:building|validation)|untrusted ?root|partialchain|unable to find valid certification|certificate (?:is )?not trusted",
         name="unknown-authority",
     ),
@@ -391,7 +392,7 @@ _PROTOCOL: tuple[Rule, ...] = (
     rule(
         "protocol-mismatch",
         _DECIDES,
-        "connection preface|server preface|http/1.x|http/0.9|http2 frame|http2: ",
+        "connection preface|bogus greeting|server preface|http/1.x|http/0.9|http2 frame|http2: ",
         r"(?:error reading server preface|bogus greeting|connection preface|received http/0\.9|http/0\.9 when not allowed|http/1\.x transport connection broken: malformed|http2: frame too large|failed reading the frame payload: http2|unexpected http status code received from server)",
         name="http2",
     ),
@@ -430,7 +431,7 @@ _BETWEEN: tuple[Rule, ...] = (
         "http-upstream",
         MECHANISM,
         "upstream",
-        r"no live upstreams|upstream sent (?:invalid|too big|no valid)|upstream connect error or disconnect|upstream server temporarily disabled|no healthy upstream|upstream request timeout|all upstreams? (?:servers? )?(?:are )?(?:down|failed)",
+        r"no live upstreams|upstream sent (?:invalid|too big|no valid)|upstream connect error or disconnect|upstream server temporarily disabled|(?<!desc = )no healthy upstream|upstream request timeout|all upstreams? (?:servers? )?(?:are )?(?:down|failed)",
     ),
     rule(
         "http-upstream",
@@ -490,7 +491,7 @@ _BETWEEN: tuple[Rule, ...] = (
         "dependency-missing",
         WORDING,
         "communications link failure|no nodes available|no living connections|no available broker|could not find a coordinator|cannot connect to|can't connect to|could not connect to|unable to connect to|failed to connect to|not possible to connect|failed connecting to|error connecting to|cannot reach|unable to reach|can't reach|could not reach",
-        r"communications link failure|none of the configured nodes|no nodes available|no living connections|no available brokers?|run out of available brokers|(?:can(?:'t|not)|could ?n(?:o|')t|unable to|failed to|not possible to|error|failed) (?:re)?(?:connect(?:ing)?|reach(?:ing)?) (?:to )?(?:the )?(?P<name>[\w][\w.\-:/@]{0,100})?",
+        r"communications link failure|none of the configured nodes|no nodes available|no living connections|no available brokers?|run out of available brokers|(?:can(?:'t|not)|could ?n(?:o|')t|unable to|failed to|not possible to|error|failed) (?:re)?(?:connect(?:ing)?|reach(?:ing)?) (?:to )?(?:the )?(?:host |server |service )?(?P<name>[\w][\w.\-:/@]{0,100})?",
     ),
     rule(
         "dependency-missing",

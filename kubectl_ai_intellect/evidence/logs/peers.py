@@ -29,6 +29,7 @@ _FORMS: tuple[re.Pattern[str], ...] = tuple(
         rf"(?:server|host) (?:on|at)? ?'(?P<host>[\w.\-]+)(?::{_PORT})?'",
         rf"jdbc:(?:\w+:){{0,3}}(?P<scheme>)(?://|@)(?:\w+:\w+@)?{_HOST}(?::{_PORT})?",
         rf"\b(?:to|host|on|at|reach) {_HOST}(?: \({_IP}\))?,? port:? {_PORT}\b",
+        rf"(?:connect|connecting|connection) to (?:host |server |the )?{_HOST}:{_PORT}\b(?!/)",
         rf"Connect call failed \('(?P<host>[^']+)', {_PORT}",
         rf"\bConnect to (?:https?://)?{_HOST}:{_PORT}",
         rf"(?:host|hostname|server|address|addr|remote|peer|node|broker)[\"']?\s?[:=]\s?[\"']?{_HOST}[\"']?,? \"?'?(?:port[\"']?)\s?[:=]\s?[\"']?{_PORT}\b",
@@ -42,7 +43,7 @@ _FORMS: tuple[re.Pattern[str], ...] = tuple(
 _URL = re.compile(
     rf"(?<![\w+.\-])(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]{{1,30}})://(?:[^\s/@\"'<>]{{0,256}}@)?(?P<host>{_V6}|{_NAME})(?::{_PORT})?(?=[/?#\s\"'`,;:)\]}}>|\\]|$)"
 )
-_BARE = re.compile(rf"(?<![\w./\-:]){_HOST}:(?P<port>\d{{2,5}})(?![\w.\-:])")
+_BARE = re.compile(rf"(?<![\w./\-:]){_HOST}:(?P<port>\d{{2,5}})(?![\w\-])(?!\.\d)(?!:\d)")
 _SOURCE_FILE = re.compile(
     r"\.(?:go|py|pyc|js|ts|jsx|tsx|mjs|cjs|rb|erb|java|kt|scala|rs|cs|fs|php|c|cc|cpp|cxx|h|hpp|ex|exs|erl|lua|pl|pm|sql|ya?ml|json"
     r"|toml|conf|cfg|ini|sh|swift|clj|html|css|xml|properties|vue|txt|log)$",

@@ -28,7 +28,7 @@ RUNTIME: tuple[Rule, ...] = (
     rule(
         "out-of-memory",
         ERRNO,
-        "cannot allocate memory|enomem|can't allocate memory|out of memory|failed to allocate memory|allowed memory size|nomemoryerror|memory exhausted|insufficient memory",
+        "cannot allocate memory|enomem|can't allocate memory|out of memory|failed to allocate memory|allowed memory size|nomemoryerror|memory exhausted|insufficient memory|memory allocation of|unable to allocate",
         r"cannot allocate memory|can't allocate memory|\benomem\b|(?:runtime: |error: |fatal error: |killed process \d+[^\n]{0,40}|^|: )out of memory\b|failed to allocate (?:memory|\d+)|allowed memory size of \d+ bytes exhausted|nomemoryerror|memory exhausted|insufficient memory for the java|memory allocation of \d+ bytes failed|unable to allocate [\d.]+ ?[kmg]i?b",
     ),
     rule(

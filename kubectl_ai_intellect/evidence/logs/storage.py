@@ -162,6 +162,12 @@ _FILES: tuple[Rule, ...] = (
     ),
     rule(
         "file-not-found",
+        _DECIDES,
+        "no such file or directory",
+        rf"(?:cannot|can't|could not|failed to|unable to) (?:load|open|read|find|access|stat)[^\n/]{{0,40}} {_Q}{_PATH}[^\n]{{0,160}}no such file or directory",
+    ),
+    rule(
+        "file-not-found",
         ERRNO,
         "no such file or directory|enoent|filenotfound|nosuchfile|cannot find the file specified|os error 2)|kind: notfound",
         r"no such file or directory|\benoent\b|filenotfound(?:error|exception)|nosuchfileexception|cannot find the (?:file|path) specified|kind: notfound",
@@ -175,7 +181,7 @@ _FILES: tuple[Rule, ...] = (
     rule(
         "file-not-found",
         MECHANISM,
-        "not found|does not exist|missing|not find",
+        "not found|does not exist|missing|not find|no such file",
         rf"(?:could not|cannot|can't|unable to|failed to) (?:find|locate|read|load|open)[^\n/]{{0,60}}(?:file|directory|certificate|config(?:uration)?|key)[^\n/]{{0,20}}[: ]{{1,2}}{_Q}{_PATH}",
     ),
     rule(
