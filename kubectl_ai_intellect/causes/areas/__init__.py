@@ -1,0 +1,1 @@
+"""One file per area; each cause is one registered unit."""

@@ -1,0 +1,165 @@
+"""Images that do not arrive, or that do not fit the machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from kubectl_ai_intellect.causes.base import Finding, Mend, Symptom, cause
+from kubectl_ai_intellect.causes.facts import field, hits, logged, not_there, told
+from kubectl_ai_intellect.causes.needs import container_logs, lists, owners, together
+from kubectl_ai_intellect.kube.refs import Ref, ref
+from kubectl_ai_intellect.state.edits import Patch, set_field
+from kubectl_ai_intellect.state.events import Event
+from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.pods import Container, container, declared, pod_spec, spec_path
+from kubectl_ai_intellect.state.relations import replica_sets, workload_of
+
+UNAUTHORIZED = re.compile(
+    r"(?i)unauthorized|authentication required|authorization failed|no basic auth credentials|access denied|denied:|"
+    r"\b40[13] (?:unauthorized|forbidden)|insufficient_scope|invalid username/password|token.*(?:expired|invalid)"
+)
+NOT_FOUND = re.compile(
+    r"(?i)not found|manifest unknown|name unknown|no such image|repository .* does not exist|\b404\b"
+)
+RATE = re.compile(r"(?i)toomanyrequests|too many requests|rate limit|\b429\b")
+DNS = re.compile(r"(?i)no such host|server misbehaving|name resolution|lookup \S+.*(?:i/o timeout|NXDOMAIN|SERVFAIL)")
+UNREACHABLE = re.compile(
+    r"(?i)connection refused|i/o timeout|deadline exceeded|no route to host|network is unreachable|connection reset|"
+    r"tls: |x509: |http: server gave HTTP response to HTTPS client|\beof\b|\b50[0234] "
+)
+PLATFORM = re.compile(r"(?i)no match for platform|exec format error|no matching manifest")
+
+
+def _pull(state: State, symptom: Symptom) -> tuple[Container | None, list[Event]]:
+    """The container and what the kubelet said of pulling this very image, latest first."""
+    pod = state.find(symptom.at)
+    each = container(pod, symptom.at.part) if pod else None
+    if each is None:
+        return None, []
+    events = [
+        one
+        for one in state.events(symptom.at)
+        if one.reason in ("Failed", "InspectFailed", "ErrImageNeverPull", "BackOff")
+    ]
+    return each, [one for one in events if each.image in one.message or symptom.at.part == one.about.part]
+
+
+def _words(each: Container, events: list[Event]) -> str:
+    return " ".join([each.waiting.get("message") or "", *(one.message for one in events)])
+
+
+def registry(image: str) -> str:
+    """The registry host of an image name, as the runtime resolves it."""
+    first, slash, _ = image.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
+
+
+def last_good_image(state: State, workload: Ref, name: str, now: str) -> tuple[str, str] | None:
+    """The image that the newest earlier revision with ready pods (or simply the revision before) ran, and its revision."""
+    for owned in replica_sets(state, workload):
+        before = declared(owned, name)
+        if before and before[0].get("image") not in (None, now):
+            return before[0]["image"], owned.annotations.get("deployment.kubernetes.io/revision", "")
+    return None
+
+
+def image_mends(state: State, workload: Ref, name: str, image: str) -> Iterator[Mend]:
+    """Set an image that exists: the last good revision's where there is one, else a placeholder."""
+    owner = state.find(workload)
+    place = declared(owner, name) if owner else None
+    if place is None:
+        return
+    good = last_good_image(state, workload, name, image)
+    if good:
+        yield Mend(
+            f"Set the image back to the one of revision {good[1]}, {good[0]}",
+            (set_field(workload, *place[1], "image", value=good[0]),),
+        )
+        yield Mend("Roll back to the revision before", (Patch(workload, action="rollback"),), kind="stopgap")
+    else:
+        yield Mend(
+            "Set an image that exists",
+            (set_field(workload, *place[1], "image", value="<IMAGE>"),),
+            unknown=(f"<IMAGE>: an existing name and tag; {image} is not one. No earlier revision tells a good one",),
+        )
+
+
+@cause("image/not-found", "pull-failing", needs=owners)
+def not_found(state: State, symptom: Symptom) -> Iterable[Finding]:
+    each, events = _pull(state, symptom)
+    if each is None or symptom.note in ("InvalidImageName", "ErrImageNeverPull"):
+        return
+    words = _words(each, events)
+    # Registries hide private repositories behind "denied", and containerd words both in one message.
+    if (
+        not NOT_FOUND.search(words)
+        or DNS.search(words)
+        or (UNAUTHORIZED.search(words) and "manifest unknown" not in words)
+    ):
+        return
+    workload = workload_of(state, symptom.at)
+    yield Finding(
+        "image/not-found",
+        workload,
+        "proved",
+        f"container {each.name} asks for image {each.image}, which the registry {registry(each.image)} does not have",
+        supports=(field(workload, f"container {each.name} has image {each.image}"), *(told(one) for one in events[:2])),
+        mends=tuple(image_mends(state, workload, each.name, each.image)),
+    )
+
+
+def _no_pull_secret(state: State, owner: Ref) -> list[Ref]:
+    found = state.find(owner)
+    names = pod_spec(found).get("imagePullSecrets") or () if found else ()
+    wanted = [ref("Secret", owner.namespace, each.get("name", "")) for each in names]
+    return [each for each in wanted if state.absent(each)]
+
+
+@cause("image/pull-secret-missing", "pull-failing", needs=together(owners, lists("Secret")),
+       holds=lambda state, at: bool(_no_pull_secret(state, at)))  # fmt: skip
+def pull_secret_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
+    each, events = _pull(state, symptom)
+    workload = workload_of(state, symptom.at)
+    missing = _no_pull_secret(state, symptom.at)
+    if each is None or not missing or not UNAUTHORIZED.search(_words(each, events)):
+        return
+    others = [
+        s.ref.name
+        for s in state.all("Secret", workload.namespace)
+        if s.raw.get("type") == "kubernetes.io/dockerconfigjson"
+    ]
+    swap = tuple(
+        Mend(f"Use the existing pull Secret {name}",
+             (set_field(workload, *spec_path(workload.kind), "imagePullSecrets", value=[{"name": name}]),))
+        for name in others[:1]
+    )  # fmt: skip
+    yield Finding(
+        "image/pull-secret-missing",
+        workload,
+        "proved",
+        f"{workload.short} pulls with the Secret {missing[0].name}, which does not exist, so {registry(each.image)} refuses",
+        supports=(not_there(missing[0]), *(told(one) for one in events[:1])),
+        mends=swap,
+        weight=0.5,
+    )
+
+
+@cause("image/architecture-mismatch", "pull-failing", "container-restarting", "start-refused",
+       needs=together(owners, container_logs))  # fmt: skip
+def architecture_mismatch(state: State, symptom: Symptom) -> Iterable[Finding]:
+    each, events = _pull(state, symptom)
+    if each is None:
+        return
+    said = [logged(symptom.at, hit, previous=previous) for hit, previous in hits(state, symptom.at, "exec-format")]
+    said += [told(one) for one in events if PLATFORM.search(one.message)]
+    words = each.waiting.get("message") or each.death.get("message") or ""
+    if PLATFORM.search(words):
+        said.append(field(symptom.at.whole(), f"container {each.name}: {words}"))
+    if said:
+        workload = workload_of(state, symptom.at)
+        yield Finding(
+            "image/architecture-mismatch", workload, "proved",
+            f"image {each.image} is not built for the machine it runs on", supports=tuple(said[:3]),
+            mends=tuple(image_mends(state, workload, each.name, each.image)), weight=0.3,
+        )  # fmt: skip

@@ -1,0 +1,90 @@
+"""How trouble travels: which symptom carries over which relation to which symptom. All causality between objects is here.
+
+A row reads: a `cause` symptom at X makes an `effect` symptom at every Y to which X stands in the relation (`back`:
+that stands so to X). The effects' own mechanisms stay ignorant of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.relations import Relation
+
+Only = Callable[[State, Symptom, Symptom], bool]
+
+
+class Link(NamedTuple):
+    """One row of causality."""
+
+    causes: frozenset[str]
+    relation: Relation
+    back: bool
+    effects: frozenset[str]
+    only: Only | None = None
+    because: str = ""
+
+
+def _row(
+    causes: str, relation: Relation, effects: str, because: str, *, back: bool = False, only: Only | None = None
+) -> Link:
+    return Link(frozenset(causes.split()), relation, back, frozenset(effects.split()), only, because)
+
+
+CONTAINER = (
+    "pull-failing config-refused start-refused container-restarting container-killed-memory init-waiting "
+    "container-unready probe-killing container-finished hook-failing"
+)
+POD = f"pod-unscheduled pod-stuck-creating pod-evicted pod-rejected pod-stuck-terminating pod-lost {CONTAINER}"
+
+
+def _no_word(state: State, cause: Symptom, effect: Symptom) -> bool:
+    """The scheduler has said nothing at all of this pod."""
+    found = state.find(effect.at)
+    told = any(each.reason == "FailedScheduling" for each in state.events(effect.at))
+    return cause.note == "kube-scheduler" and found is not None and not found.condition("PodScheduled") and not told
+
+
+def _manager(state: State, cause: Symptom, effect: Symptom) -> bool:
+    return cause.note == "kube-controller-manager"
+
+
+def _cluster_dns(state: State, cause: Symptom, effect: Symptom) -> bool:
+    return cause.at.namespace == "kube-system" and cause.at.name in ("kube-dns", "coredns")
+
+
+def _metrics(state: State, cause: Symptom, effect: Symptom) -> bool:
+    return "metrics.k8s.io" in cause.at.name
+
+
+LINKS: tuple[Link, ...] = (
+    _row(POD, Relation.MANAGES, "workload-short rollout-stalled job-failed job-unfinished cronjob-idle",
+         "its pods do not come up", back=True),
+    _row("create-refused", Relation.SAME, "workload-short rollout-stalled cronjob-idle", "its pods are refused"),
+    _row("job-failed job-unfinished", Relation.OWNS, "cronjob-idle", "its Job does not end well", back=True),
+    _row("init-waiting container-restarting", Relation.SAME, "container-unready init-waiting", "it does not get so far"),
+    _row("client-failing name-failing access-denied", Relation.SAME,
+         "container-restarting container-unready init-waiting probe-killing container-finished start-refused job-failed",
+         "it cannot do without that peer"),
+    _row("claim-pending claim-lost", Relation.MOUNTS, "pod-unscheduled pod-stuck-creating", "it mounts that claim", back=True),
+    _row(POD, Relation.SELECTS, "no-endpoints", "the Service's backends are not ready", back=True),
+    _row("workload-idle create-refused workload-short", Relation.SELECTS, "no-endpoints", "the Service has no backends", back=True),
+    _row("no-endpoints port-unserved service-suspect", Relation.CALLS, "client-failing", "it calls that Service", back=True),
+    _row(POD, Relation.SERVES, "client-failing", "it is served by that pod"),
+    _row("no-endpoints", Relation.ROUTES, "route-broken", "the route leads to that Service", back=True),
+    _row("no-endpoints", Relation.BACKS, "api-unavailable webhook-failing", "it is served by that Service"),
+    _row("api-unavailable", Relation.EVERYWHERE, "scaler-blind", "there are no metrics", only=_metrics),
+    _row("node-not-ready", Relation.RUNS_ON,
+         "pod-lost pod-stuck-terminating container-unready pod-stuck-creating pod-evicted", "its node is not well", back=True),
+    _row("component-silent", Relation.EVERYWHERE, "pod-unscheduled", "nobody schedules", only=_no_word),
+    _row("component-silent", Relation.EVERYWHERE, "workload-unobserved workload-short rollout-stalled no-endpoints",
+         "no controller acts", only=_manager),
+    _row("component-silent", Relation.RUNS_ON, "client-failing pod-stuck-creating", "its node's agent is not at work", back=True),
+    _row("no-endpoints", Relation.EVERYWHERE, "name-failing", "cluster DNS has no endpoints", only=_cluster_dns),
+    _row("pod-stuck-terminating deletion-stuck", Relation.EVERYWHERE, "deletion-stuck", "it is still in there",
+         only=lambda state, cause, effect: effect.at.kind == "Namespace" and cause.at.namespace == effect.at.name),
+)  # fmt: skip
+
+__all__ = ["CONTAINER", "LINKS", "POD", "Link"]

@@ -1,0 +1,189 @@
+"""Symptoms of pods and their containers, read off specs, statuses, events and digested logs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.causes.facts import hits
+from kubectl_ai_intellect.kube.source import Object, when
+from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.pods import Container, containers, is_finished, is_ready, phase
+from kubectl_ai_intellect.state.relations import owner_refs
+
+PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError",
+                  "RegistryUnavailable", "SignatureValidationFailed"})  # fmt: skip
+CONFIG = frozenset({"CreateContainerConfigError"})
+START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun",
+                   "PreCreateHookError", "PreStartHookError"})  # fmt: skip
+SETTLING = timedelta(seconds=20)
+"""How long a pod may take to be created before slowness is a symptom."""
+RECENT = timedelta(minutes=30)
+"""A restart longer ago than this, of a container that has been well since, is history."""
+UNREACHED = ("connection-refused", "connection-timeout", "connection-reset", "no-route", "auth-failed", "tls-failed",
+             "db-read-only", "connections-exhausted", "http-upstream", "grpc-unavailable", "protocol-mismatch",
+             "dependency-missing", "rate-limited")  # fmt: skip
+
+
+def derive(state: State) -> Iterator[Symptom]:
+    for pod in state.all("Pod"):
+        yield from of_pod(state, pod)
+
+
+def of_pod(state: State, pod: Object) -> Iterator[Symptom]:
+    if pod.deleting is not None:
+        grace = int(pod.meta.get("deletionGracePeriodSeconds") or 30)
+        if state.now - pod.deleting > timedelta(seconds=max(grace, 5)):  # deletionTimestamp already includes grace
+            yield Symptom("pod-stuck-terminating", pod.ref, pod.deleting)
+        return
+    since = when((pod.condition("PodScheduled") or {}).get("lastTransitionTime")) or pod.created
+    if phase(pod) in ("Pending", "") and not pod.spec.get("nodeName"):
+        yield Symptom("pod-unscheduled", pod.ref, since)
+        return
+    if phase(pod) == "Failed":
+        yield from _failed(state, pod)
+    if phase(pod) == "Succeeded" or (phase(pod) == "Failed" and _superseded(state, pod)):
+        return
+    if phase(pod) == "Unknown" or (pod.condition("Ready") or {}).get("reason") == "NodeLost":
+        yield Symptom("pod-lost", pod.ref, since)
+    stuck = _stuck_creating(state, pod)
+    if stuck:
+        yield Symptom("pod-stuck-creating", pod.ref, pod.created, stuck)
+    for each in containers(pod):
+        yield from of_container(state, pod, each)
+
+
+def _failed(state: State, pod: Object) -> Iterator[Symptom]:
+    reason = pod.status.get("reason") or ""
+    if reason in ("Evicted", "NodeShutdown", "Terminated", "Preempting") or pod.condition("DisruptionTarget"):
+        yield Symptom("pod-evicted", pod.ref, _ended(pod), reason)
+    elif reason and reason != "DeadlineExceeded" and not any(each.death for each in containers(pod)):
+        yield Symptom("pod-rejected", pod.ref, pod.created, reason)
+
+
+def _ended(pod: Object) -> datetime | None:
+    condition = pod.condition("DisruptionTarget") or pod.condition("Ready") or {}
+    return when(condition.get("lastTransitionTime")) or pod.created
+
+
+def _superseded(state: State, pod: Object) -> bool:
+    """A dead pod that its controller has replaced by a healthy one tells of the past only."""
+    owner = next(iter(owner_refs(state, pod.ref)), None)
+    if owner is None or owner.kind == "Job":
+        return False
+    siblings = [other for other in state.all("Pod", pod.ref.namespace) if owner in owner_refs(state, other.ref)]
+    alive = [other for other in siblings if is_ready(other)]
+    wanted = (state.find(owner) or pod).spec.get("replicas", 1)
+    return len(alive) >= int(wanted or 0)
+
+
+def _stuck_creating(state: State, pod: Object) -> str:
+    """Why a pod on a node has no containers yet: an event's reason, or that there is none."""
+    if phase(pod) != "Pending" or any(each.status.get("containerID") for each in containers(pod)):
+        return ""
+    waiting = {each.waiting.get("reason") for each in containers(pod)}
+    if not waiting <= {"ContainerCreating", "PodInitializing", None}:
+        return ""
+    for told in state.events(pod.ref):
+        if told.reason in ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady",
+                           "FailedMapVolume", "FailedCreatePodContainer", "FailedSync"):  # fmt: skip
+            return told.reason
+    return "silent" if pod.created and state.now - pod.created > 6 * SETTLING else ""
+
+
+def of_container(state: State, pod: Object, each: Container) -> Iterator[Symptom]:
+    reason = each.waiting.get("reason") or ""
+    if reason in PULL:
+        yield Symptom("pull-failing", each.ref, pod.created, reason)
+    elif reason in CONFIG:
+        yield Symptom("config-refused", each.ref, pod.created, reason)
+    elif reason in START or each.death.get("reason") in START:
+        yield Symptom("start-refused", each.ref, _died(each) or pod.created, reason or each.death.get("reason", ""))
+    if _troubled(state, pod, each):
+        yield from _deaths(state, pod, each)
+        yield from _told_by_log(state, each)
+    if each.role == "init" and not (each.terminated and each.terminated.get("exitCode") == 0) and _begun(pod):
+        first_open = next((x for x in containers(pod) if x.role == "init" and x.terminated.get("exitCode") != 0), None)
+        if first_open is not None and first_open.name == each.name:
+            yield Symptom("init-waiting", each.ref, pod.created, reason or ("running" if each.running else ""))
+    if each.running is not None and not each.ready and each.role != "init" and not is_finished(pod):
+        if each.started is None or state.now - each.started > timedelta(seconds=5) or each.restarts:
+            yield Symptom("container-unready", each.ref, each.started or pod.created)
+    for told in state.events(each.ref):
+        if told.reason in ("FailedPostStartHook", "FailedPreStopHook") and state.within(told.last, minutes=30):
+            yield Symptom("hook-failing", each.ref, told.first, told.reason)
+            break
+
+
+def _begun(pod: Object) -> bool:
+    return phase(pod) == "Pending" and bool(pod.spec.get("nodeName"))
+
+
+def _died(each: Container) -> datetime | None:
+    return when(each.death.get("finishedAt"))
+
+
+def _troubled(state: State, pod: Object, each: Container) -> bool:
+    """Whether the container is unwell now, or was just now: an old restart of a healthy one is history."""
+    if not each.status:
+        return False
+    if each.role == "init" and each.terminated.get("exitCode") == 0:
+        return False
+    if not each.ready and each.role != "init":
+        return True
+    if each.role == "init":
+        return bool(each.waiting or each.death or each.running)
+    died = _died(each)
+    if died is None:
+        return bool(hits(state, each.ref, *UNREACHED, "dns-failure", "forbidden", "cloud-denied"))
+    often = each.restarts >= 3 and state.now - died < RECENT
+    return often or state.now - died < timedelta(minutes=10)
+
+
+def _deaths(state: State, pod: Object, each: Container) -> Iterator[Symptom]:
+    death = each.death
+    if not death:
+        if each.waiting.get("reason") == "CrashLoopBackOff":
+            yield Symptom("container-restarting", each.ref, pod.created, "CrashLoopBackOff")
+        return
+    code, reason = death.get("exitCode"), death.get("reason") or ""
+    if reason in START:
+        return
+    probes = _probe_kills(state, each)
+    if reason == "OOMKilled":
+        yield Symptom("container-killed-memory", each.ref, _died(each), f"exit {code}")
+    elif code == 0 and pod.spec.get("restartPolicy", "Always") == "Always" and each.role == "main" and not probes:
+        yield Symptom("container-finished", each.ref, _died(each), "exit 0")
+    elif code != 0 and not probes:
+        yield Symptom("container-restarting", each.ref, _died(each), f"exit {code} {reason}".strip())
+    if probes:
+        yield Symptom("probe-killing", each.ref, _died(each), probes)
+
+
+def _probe_kills(state: State, each: Container) -> str:
+    """liveness or startup, when the kubelet says that it killed this container for it."""
+    told = state.events(each.ref)
+    for one in told:
+        if one.reason == "Killing" and "probe" in one.message:
+            for kind in ("liveness", "startup"):
+                if f"failed {kind} probe" in one.message:
+                    return kind
+    if not state.events_known(each.pod.namespace) and each.death.get("exitCode") in (137, 143):
+        return "liveness" if each.spec.get("livenessProbe") and each.death.get("reason") != "OOMKilled" else ""
+    return ""
+
+
+def _told_by_log(state: State, each: Container) -> Iterator[Symptom]:
+    for hit, _ in hits(state, each.ref, *UNREACHED):
+        peer = f"{hit.peer.host}:{hit.peer.port or ''}" if hit.peer else ""
+        yield Symptom("client-failing", each.ref, hit.at, f"{hit.kind} {peer}".strip())
+    for hit, _ in hits(state, each.ref, "dns-failure"):
+        yield Symptom("name-failing", each.ref, hit.at, hit.name or (hit.peer.host if hit.peer else ""))
+    for hit, _ in hits(state, each.ref, "forbidden", "cloud-denied"):
+        yield Symptom("access-denied", each.ref, hit.at, hit.kind)
+    for hit, _ in hits(state, each.ref, "slow"):
+        yield Symptom("slow", each.ref, hit.at)
+
+
+__all__ = ["CONFIG", "PULL", "START", "UNREACHED", "derive", "of_pod"]

@@ -1,0 +1,164 @@
+"""Symptoms of workloads and their autoscalers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.kube.refs import Ref
+from kubectl_ai_intellect.kube.source import Object, when
+from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.pods import containers, declared_containers, is_ready
+from kubectl_ai_intellect.state.relations import owner_refs, pods_of, references, workload_of
+
+REFUSED = ("FailedCreate", "ReplicaSetCreateError", "FailedDaemonPod")
+SCALED = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController")
+
+
+def derive(state: State) -> Iterator[Symptom]:
+    for kind in SCALED:
+        for each in state.all(kind):
+            if kind == "ReplicaSet" and workload_of(state, each.ref) != each.ref:
+                continue
+            yield from _scaled(state, each)
+    for kind in (*SCALED, "Job", "CronJob"):
+        for each in state.all(kind):
+            yield from _refused(state, each)
+    for each in state.all("Job"):
+        yield from _job(state, each)
+    for each in state.all("CronJob"):
+        yield from _cronjob(state, each)
+    for each in state.all("HorizontalPodAutoscaler"):
+        yield from _scaler(each)
+    for kind in ("Deployment", "StatefulSet", "DaemonSet"):
+        for each in state.all(kind):
+            yield from _drift(state, each)
+
+
+def wanted(each: Object) -> int:
+    if each.ref.kind == "DaemonSet":
+        return int(each.status.get("desiredNumberScheduled") or 0)
+    value = each.spec.get("replicas")
+    return 1 if value is None else int(value)
+
+
+def available(each: Object) -> int:
+    field = "numberAvailable" if each.ref.kind == "DaemonSet" else "availableReplicas"
+    return int(each.status.get(field) or 0)
+
+
+def _scaled(state: State, each: Object) -> Iterator[Symptom]:
+    if int(each.status.get("observedGeneration") or 0) < int(each.meta.get("generation") or 0):
+        changed = max((when(m.get("time")) or state.now for m in each.meta.get("managedFields") or ()), default=None)
+        if state.now - (changed or each.created or state.now) > timedelta(seconds=10):
+            yield Symptom("workload-unobserved", each.ref, changed or each.created)
+    if wanted(each) == 0 and each.ref.kind != "DaemonSet":
+        yield Symptom("workload-idle", each.ref)
+    elif available(each) < wanted(each):
+        yield Symptom("workload-short", each.ref, _since(each), f"{available(each)}/{wanted(each)}")
+    progressing = each.condition("Progressing") or {}
+    if progressing.get("reason") == "ProgressDeadlineExceeded":
+        yield Symptom("rollout-stalled", each.ref, when(progressing.get("lastTransitionTime")), "deadline")
+    if each.spec.get("paused"):
+        yield Symptom("rollout-stalled", each.ref, when(progressing.get("lastUpdateTime")), "paused")
+    current, update = each.status.get("currentRevision"), each.status.get("updateRevision")
+    waits = current and update and current != update
+    if each.ref.kind == "StatefulSet" and waits and int(each.status.get("updatedReplicas") or 0) < wanted(each):
+        yield Symptom("rollout-stalled", each.ref, None, "revision")
+
+
+def _since(each: Object) -> datetime | None:
+    return when((each.condition("Available") or {}).get("lastTransitionTime"))
+
+
+def _refused(state: State, each: Object) -> Iterator[Symptom]:
+    """Pods that are not created: FailedCreate, unless a later success shows that it is over."""
+    for told in state.events(each.ref):
+        if told.reason in REFUSED and told.warning:
+            owner = workload_of(state, each.ref)
+            if not _made_up_for(state, owner):
+                yield Symptom("create-refused", owner, told.first)
+            return
+    failure = each.condition("ReplicaFailure") or {}
+    if failure.get("status") == "True":
+        yield Symptom("create-refused", workload_of(state, each.ref), when(failure.get("lastTransitionTime")))
+
+
+def _made_up_for(state: State, owner: Ref) -> bool:
+    found = state.find(owner)
+    if found is None or found.ref.kind not in SCALED:
+        return found is not None and found.ref.kind == "Job" and bool(found.status.get("active"))
+    updated = found.status.get("updatedReplicas")
+    enough = len(pods_of(state, found.ref)) >= wanted(found) and available(found) >= wanted(found)
+    return enough and (updated is None or int(updated) >= wanted(found))
+
+
+def _job(state: State, job: Object) -> Iterator[Symptom]:
+    failed = job.condition("Failed") or {}
+    if failed.get("status") == "True":
+        yield Symptom("job-failed", job.ref, when(failed.get("lastTransitionTime")), failed.get("reason") or "")
+    elif job.spec.get("suspend"):
+        yield Symptom("rollout-stalled", job.ref, None, "suspended")
+    elif job.status.get("active"):
+        for pod in pods_of(state, workload_of(state, job.ref)):
+            if job.ref not in owner_refs(state, pod.ref):
+                continue
+            ended = [each for each in containers(pod) if each.role == "main" and each.terminated.get("exitCode") == 0]
+            running = [each for each in containers(pod) if each.role == "main" and each.running is not None]
+            if ended and running:
+                yield Symptom("job-unfinished", job.ref, when(ended[0].terminated.get("finishedAt")), "sidecar")
+
+
+def _cronjob(state: State, each: Object) -> Iterator[Symptom]:
+    if each.spec.get("suspend"):
+        yield Symptom("cronjob-idle", each.ref, None, "suspended")
+    for told in state.events(each.ref):
+        if told.reason in ("JobAlreadyActive", "MissSchedule", "TooManyMissedTimes", "FailedNeedsStart",
+                           "UnparseableSchedule", "InvalidSchedule", "UnknownTimeZone"):  # fmt: skip
+            yield Symptom("cronjob-idle", each.ref, told.first, told.reason)
+            return
+    active = each.status.get("active") or ()
+    if active and each.spec.get("concurrencyPolicy") == "Forbid":
+        yield Symptom("cronjob-idle", each.ref, when(each.status.get("lastScheduleTime")), "active")
+
+
+def _scaler(each: Object) -> Iterator[Symptom]:
+    for kind in ("AbleToScale", "ScalingActive"):
+        condition = each.condition(kind) or {}
+        if condition.get("status") == "False" and condition.get("reason") != "ScalingDisabled":
+            yield Symptom("scaler-blind", each.ref, when(condition.get("lastTransitionTime")), condition["reason"])
+    limited = each.condition("ScalingLimited") or {}
+    if limited.get("status") == "True" and limited.get("reason") == "TooManyReplicas":
+        yield Symptom("scaler-capped", each.ref, when(limited.get("lastTransitionTime")), "TooManyReplicas")
+
+
+def _drift(state: State, each: Object) -> Iterator[Symptom]:
+    """Pods that run on something else than what is declared now."""
+    pods = [pod for pod in pods_of(state, each.ref) if is_ready(pod)]
+    started = min((pod.created for pod in pods if pod.created), default=None)
+    for target in {target.whole() for target in references((pods[0] if pods else each).spec, each.ref.namespace)}:
+        changed = _data_changed(state.find(target))
+        if started and changed and changed > started:
+            yield Symptom("stale-config", each.ref, changed, target.short)
+    for name in {one.get("name", "") for one in declared_containers(each)}:
+        digests = {c.status.get("imageID") for pod in pods for c in containers(pod) if c.name == name}
+        images = {c.image for pod in pods for c in containers(pod) if c.name == name}
+        if len(digests - {None, ""}) > 1 and len(images) == 1:
+            yield Symptom("mixed-image", each.ref.at(name))
+
+
+def _data_changed(found: Object | None) -> datetime | None:
+    """When the data (not the labels) of a ConfigMap or Secret last changed, as its field managers say."""
+    if found is None or found.ref.kind not in ("ConfigMap", "Secret"):
+        return None
+    times = [
+        when(each.get("time"))
+        for each in found.meta.get("managedFields") or ()
+        if {"f:data", "f:binaryData", "f:stringData"} & set(each.get("fieldsV1") or ())
+    ]
+    latest = max((time for time in times if time), default=None)
+    return latest if latest and found.created and latest > found.created else None
+
+
+__all__ = ["available", "derive", "wanted"]

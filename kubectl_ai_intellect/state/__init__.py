@@ -1,0 +1,1 @@
+"""Objects, relations, history: what was read, with no opinion about it."""
