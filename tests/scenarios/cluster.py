@@ -6,6 +6,7 @@ import json
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,12 +40,33 @@ class Reader(Protocol):
     def log(self, namespace: str, pod: str, container: str, previous: bool) -> str: ...
 
 
+class Parts(Protocol):
+    """Hands on the programs that a cluster consists of."""
+
+    def stop(self, program: str) -> None: ...
+
+    def start(self, program: str) -> None: ...
+
+
 @dataclass
 class Cluster:
     """An admin's view of a cluster."""
 
     kubeconfig: Path
     kubectl: str = "kubectl"
+    parts: Parts | None = None
+
+    def stop(self, program: str) -> None:
+        """Stop a part of the cluster, for scenarios about its loss."""
+        if self.parts is None:
+            raise CommandFailed(f"{program} cannot be stopped: this cluster is not one of our own")
+        self.parts.stop(program)
+
+    def resume(self, programs: Iterable[str]) -> None:
+        """Start again what a scenario stopped."""
+        for program in programs:
+            if self.parts is not None:
+                self.parts.start(program)
 
     def run(self, *words: str, text: str | None = None, timeout: float = 60) -> str:
         """Real kubectl; what it printed."""

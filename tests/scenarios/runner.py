@@ -1,9 +1,7 @@
 """Stage scenarios: apply, wait until what they are about is really there, hand over, clean up.
 
-    outcomes = stage_all(cluster, scenarios, visit)
-
-stages many at once, each in its own namespace, and those that touch the whole cluster one by one; `visit`
-gets each settled scenario while it stands.
+`staged` does it for one scenario, `Staging` for many: those with a namespace of their own at once, those that
+touch the whole cluster one by one.
 """
 
 from __future__ import annotations
@@ -12,7 +10,8 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for_futures
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -59,35 +58,45 @@ class Settled:
         return unseen(self.predicates(), reader, self.namespace)
 
 
-@dataclass(frozen=True)
-class Outcome(Generic[T]):
-    """What came of one scenario: what the visitor returned, or why it never could."""
+class Staging(Generic[T]):
+    """Scenarios being staged in the background: many at once, then alone those of the whole cluster.
 
-    result: T | None = None
-    error: Exception | None = None
+    `visit` gets each scenario while it stands; `outcome` waits for what it returned.
+    """
 
-    def value(self) -> T:
-        if self.error:
-            raise self.error
-        return self.result  # type: ignore[return-value]
+    def __init__(
+        self,
+        cluster: Cluster,
+        scenarios: Sequence[Scenario],
+        visit: Callable[[Settled], T],
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._cluster, self._visit = cluster, visit
+        self._many = ThreadPoolExecutor(max_workers=at_once)
+        self._single = ThreadPoolExecutor(max_workers=1)
+        together = [each for each in scenarios if not each.alone]
+        self._futures = {each.name: self._many.submit(self._one, each) for each in together}
+        before = list(self._futures.values())
+        for each in scenarios:
+            if each.alone:
+                self._futures[each.name] = self._single.submit(self._after, before, each)
 
+    def _one(self, scenario: Scenario) -> T:
+        with staged(self._cluster, scenario) as settled:
+            return self._visit(settled)
 
-def stage_all(
-    cluster: Cluster, scenarios: Sequence[Scenario], visit: Callable[[Settled], T], at_once: int = AT_ONCE
-) -> dict[str, Outcome[T]]:
-    """Stage and visit all of them, by name."""
+    def _after(self, others: Sequence[Future[T]], scenario: Scenario) -> T:
+        wait_for_futures(others)
+        return self._one(scenario)
 
-    def one(scenario: Scenario) -> Outcome[T]:
-        try:
-            with staged(cluster, scenario) as settled:
-                return Outcome(visit(settled))
-        except Exception as problem:
-            return Outcome(error=problem)
+    def outcome(self, name: str) -> T:
+        """What the visitor returned; raises what kept the scenario from standing."""
+        return self._futures[name].result()
 
-    together = [each for each in scenarios if not each.alone]
-    with ThreadPoolExecutor(max_workers=at_once) as pool:
-        outcomes = dict(zip((each.name for each in together), pool.map(one, together), strict=True))
-    return outcomes | {each.name: one(each) for each in scenarios if each.alone}
+    def close(self) -> None:
+        """Begin nothing more, and wait until what stands is cleaned up."""
+        for pool in (self._single, self._many):
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager
@@ -147,8 +156,10 @@ def _play(cluster: Cluster, bound: Bound, made: list[Json]) -> None:
             apply(cluster, bound.namespace, objects(step["apply"]), made)
         elif "patch" in step:
             _patch(cluster, bound.namespace, step["patch"]["of"], step["patch"]["with"])
-        else:
+        elif "delete" in step:
             cluster.run("delete", step["delete"], f"--namespace={bound.namespace}", "--wait=false")
+        else:
+            cluster.stop(step["stop"])
         wait(cluster, bound, step["until"], step.get("timeout", timeout))
 
 
@@ -184,7 +195,8 @@ def _patch(cluster: Cluster, namespace: str, on: str, patch: Mapping[str, Any], 
 
 
 def _clean(cluster: Cluster, bound: Bound, made: Sequence[Json]) -> None:
-    """Delete what was made; deletion goes on by itself, but for what no namespace takes along."""
+    """Delete what was made, without waiting: all but what no namespace takes along goes by itself."""
+    cluster.resume([step["stop"] for step in bound.data.get("then") or () if "stop" in step])
     outside = [each for each in made if _outlives(cluster, each, bound.namespace)]
     for each in reversed(outside):
         name, home = each["metadata"]["name"], each["metadata"].get("namespace")
@@ -194,6 +206,9 @@ def _clean(cluster: Cluster, bound: Bound, made: Sequence[Json]) -> None:
     with contextlib.suppress(CommandFailed):
         _free(cluster, made, bound.namespace)
         cluster.run("delete", "namespace", bound.namespace, "--ignore-not-found", "--wait=false")
+        # Programs that do not heed SIGTERM would hold their places on the node for half a minute.
+        swift = ("--grace-period=1", "--wait=false", "--ignore-not-found")
+        cluster.run("delete", "pods", "--all", f"--namespace={bound.namespace}", *swift)
 
 
 def _outlives(cluster: Cluster, each: Json, namespace: str) -> bool:
@@ -217,4 +232,4 @@ def _free(cluster: Cluster, made: Sequence[Json], namespace: str) -> None:
                 )
 
 
-__all__ = ["NotSettled", "Outcome", "Settled", "apply", "stage_all", "staged", "wait"]
+__all__ = ["NotSettled", "Settled", "Staging", "apply", "staged", "wait"]

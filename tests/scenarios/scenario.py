@@ -153,22 +153,29 @@ def _child(node: yaml.Node | None, part: str | int) -> yaml.Node | None:
 
 def _manifest_mistakes(data: Json, root: yaml.Node | None) -> Iterable[tuple[int, str]]:
     """Mistakes in manifests that are written as text, which the schema does not see into."""
-    if not isinstance(data["manifests"], str):
-        return
-    line = _line(root, ["manifests"])
+    texts: list[tuple[list[str | int], Any]] = [(["manifests"], data["manifests"])]
+    texts += [(["simulated", "stages"], (data.get("simulated") or {}).get("stages"))]
+    texts += [(["then", n, "apply"], step.get("apply")) for n, step in enumerate(data.get("then") or ())]
+    for path, text in texts:
+        if isinstance(text, str):
+            # The text of a block begins on the line after the one that announces it.
+            before = _line(root, path) + 1
+            yield from ((before + line, f"{path[0]}: {words}") for line, words in _text_mistakes(text))
+
+
+def _text_mistakes(text: str) -> Iterable[tuple[int, str]]:
     try:
-        found = objects(data["manifests"])
+        nodes = [node for node in yaml.compose_all(text, _Loader) if isinstance(node, yaml.MappingNode)]
     except yaml.YAMLError as problem:
         mark = getattr(problem, "problem_mark", None)
-        yield (
-            line + 1 + (mark.line if mark else 0),
-            f"manifests: not YAML: {getattr(problem, 'problem', problem)}",
-        )
+        yield mark.line if mark else 0, f"not YAML: {getattr(problem, 'problem', problem)}"
         return
-    for each in found:
-        lacking = [key for key in ("apiVersion", "kind") if key not in each]
-        if lacking or not (each.get("metadata") or {}).get("name"):
-            yield line, f"manifests: a document lacks {', '.join(lacking) or 'metadata.name'}"
+    for node in nodes:
+        lacking = [key for key in ("apiVersion", "kind", "metadata") if _child(node, key) is None]
+        if not lacking and _child(_child(node, "metadata"), "name") is None:
+            lacking = ["metadata.name"]
+        if lacking:
+            yield node.start_mark.line, f"a document lacks {', '.join(lacking)}"
 
 
 __all__ = ["Bound", "Scenario", "ScenarioError", "find", "load", "objects"]
