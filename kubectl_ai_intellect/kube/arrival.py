@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,25 +65,29 @@ def received(item: dict[str, Json], resource: Resource, *, certificate: bool = F
     if not isinstance(metadata, dict):
         item["metadata"] = metadata = {}
     if not resource.group and resource.kind == "Secret":
-        _without_values(item, metadata, certificate)
+        item = without_secret_values(item, certificate=certificate)
+        metadata = item["metadata"]
     if resource.kind not in TRACKED:
         metadata.pop("managedFields", None)
     return item
 
 
-def _without_values(item: dict[str, Json], metadata: dict[str, Json], certificate: bool) -> None:
+def without_secret_values(item: Mapping[str, Json], *, certificate: bool = False) -> dict[str, Json]:
     """A Secret's names and keys; of its values at most the public certificate of a TLS pair."""
-    item.pop("stringData", None)
-    data = item.pop("data", None)
-    if certificate and isinstance(data, dict):
-        item["data"] = {key: value if key == "tls.crt" else None for key, value in data.items()}
+    kept = {key: value for key, value in item.items() if key not in ("data", "stringData")}
+    data = item.get("data")
+    if certificate and isinstance(data, Mapping):
+        kept["data"] = {key: value if key == "tls.crt" else None for key, value in data.items()}
+    metadata = dict(item.get("metadata") or {})
     annotations = metadata.get("annotations")
-    if isinstance(annotations, dict):
+    if isinstance(annotations, Mapping):
         metadata["annotations"] = {key: value for key, value in annotations.items() if _is_public(key)}
+    kept["metadata"] = metadata
+    return kept
 
 
 def _is_public(annotation: str) -> bool:
     return annotation in PUBLIC_ANNOTATIONS or annotation.partition("/")[0].endswith(PUBLIC_DOMAINS)
 
 
-__all__ = ["parsed", "received"]
+__all__ = ["parsed", "received", "without_secret_values"]
