@@ -29,9 +29,7 @@ def main() -> int:
         order.add_argument("--dir", type=Path, default=DEFAULT_DIRECTORY, help="where it lives (%(default)s)")
         if name == "up":
             tier = order.add_mutually_exclusive_group()
-            tier.add_argument(
-                "--node", action="store_true", help="with a real node (the default; needs root)"
-            )
+            tier.add_argument("--node", action="store_true", help="with a real node (the default; needs root)")
             tier.add_argument("--controlplane", action="store_true", help="with simulated nodes (no root)")
     order = orders.add_parser("build", help="build the programs into the cache")
     order.add_argument("group", nargs="*")

@@ -33,9 +33,7 @@ STAMPS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("k8s.io/component-base/version.gitVersion", "k8s.io/kubernetes", ""),
         ("k8s.io/client-go/pkg/version.gitVersion", "k8s.io/kubernetes", ""),
     ),
-    "containerd": (
-        ("github.com/containerd/containerd/v2/version.Version", "github.com/containerd/containerd/v2", ""),
-    ),
+    "containerd": (("github.com/containerd/containerd/v2/version.Version", "github.com/containerd/containerd/v2", ""),),
     "kwok": (("sigs.k8s.io/kwok/pkg/consts.Version", "sigs.k8s.io/kwok", ""),),
     "helm": (("helm.sh/helm/v4/internal/version.version", "helm.sh/helm/v4", ""),),
     "metrics-server": (
@@ -56,7 +54,7 @@ SHARED: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
 }
 # Programs whose package path does not end in their name.
-RENAMED = {"go.etcd.io/etcd/server/v3": "etcd"}
+RENAMED: dict[str, str] = {"go.etcd.io/etcd/server/v3": "etcd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +82,10 @@ class Binaries:
 def programs(group: str) -> dict[str, str]:
     """Binary name to package, read from the group's tool lines."""
     text = (MODULES / group / "go.mod").read_text()
-    listed = re.findall(r"^tool ([^(\s]\S*)$", text, re.M)
+    listed: list[str] = re.findall(r"^tool ([^(\s]\S*)$", text, re.M)
     for block in re.findall(r"^tool \((.*?)^\)", text, re.M | re.S):
         listed += block.split()
-    return {RENAMED.get(package, package.rsplit("/", 1)[-1]): package for package in listed}
+    return {RENAMED.get(package) or package.rsplit("/", 1)[-1]: package for package in listed}
 
 
 def pinned_version(group: str, module: str) -> str:
@@ -156,9 +154,7 @@ def _copy_shared(group: str, go: Go, target: Path) -> None:
         return
     module, patterns = SHARED[group]
     command = [str(go.path), "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module]
-    source = Path(
-        subprocess.check_output(command, cwd=MODULES / group, env=_environment(go), text=True).strip()
-    )
+    source = Path(subprocess.check_output(command, cwd=MODULES / group, env=_environment(go), text=True).strip())
     target.mkdir()
     for pattern in patterns:
         for file in source.glob(pattern):

@@ -146,7 +146,12 @@ def start(plan: Plan, credentials: Credentials, programs: Programs) -> None:
 
 
 def settled(plan: Plan, credentials: Credentials) -> bool:
-    """Whether leaders are elected and namespaces get their service accounts."""
+    """Whether leaders are elected, default roles hold their rules, and service accounts are made."""
+    for role in ("view", "edit"):
+        # Put together by a controller from other roles.
+        found = get(plan, credentials, f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{role}")
+        if found is None or not found.get("rules"):
+            return False
     for lease in ("kube-controller-manager", "kube-scheduler"):
         found = get(plan, credentials, f"/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/{lease}")
         if found is None or not found["spec"].get("holderIdentity"):
@@ -285,6 +290,7 @@ def _controller_manager(plan: Plan, credentials: Credentials) -> list[str]:
         f"--cluster-signing-cert-file={authority.cert}",
         f"--cluster-signing-key-file={authority.key}",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
+        f"--flex-volume-plugin-dir={plan.directory / 'volume-plugins'}",
         "--horizontal-pod-autoscaler-sync-period=5s",
     ]
 

@@ -118,9 +118,7 @@ class Cluster:
         ]
         environment = {**os.environ, "PATH": path, "CONTAINERD_ADDRESS": "/run/containerd/containerd.sock"}
         environment["CONTAINERD_NAMESPACE"] = "k8s.io"
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
-        )
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
 
     def down(self) -> None:
         """Take it down and wait until nothing of it is left."""
@@ -150,9 +148,7 @@ def launch(kind: Kind, directory: Path | None = None, *, stays: bool = False) ->
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True)
     if (directory / "warden.json").exists():
-        raise StartFailed(
-            f"{directory} is in use by another cluster; take that down or use another directory"
-        )
+        raise StartFailed(f"{directory} is in use by another cluster; take that down or use another directory")
     command = [sys.executable, "-m", "tests.cluster.warden", "--dir", str(directory), *arguments]
     lifeline: list[int] = []
     passed: tuple[int, ...] = ()
@@ -215,7 +211,7 @@ def why_no_node() -> str | None:
     if lacking:
         return f"a real node needs {', '.join(lacking)}: install util-linux and mount"
     if not Path("/sys/fs/cgroup").is_dir() or not os.access("/sys/fs/cgroup", os.W_OK):
-        return "a real node needs to make cgroups: run in a VM or a privileged container with /sys/fs/cgroup writable"
+        return "a real node needs a writable /sys/fs/cgroup: run in a VM or a privileged container"
     tried = subprocess.run(
         ["unshare", "--pid", "--fork", "--mount", "--net", "true"],
         capture_output=True,
@@ -233,9 +229,7 @@ def attach(directory: Path, lifeline: list[int] | None = None) -> Cluster:
         facts = json.loads((directory / READY).read_text())
         owner = json.loads((directory / "warden.json").read_text())
     except FileNotFoundError:
-        raise StartFailed(
-            f"no cluster runs in {directory}; start one with `python -m tests.cluster up`"
-        ) from None
+        raise StartFailed(f"no cluster runs in {directory}; start one with `python -m tests.cluster up`") from None
     binaries = Binaries(tuple(Path(group) for group in facts["binaries"]))
     users = {user: Path(path) for user, path in facts["kubeconfigs"].items()}
     return Cluster(
@@ -262,9 +256,7 @@ def _await_ready(directory: Path, warden: int, seconds: float) -> None:
         if not _alive(warden):
             raise StartFailed("the cluster's owner ended before the cluster was ready")
         if time.monotonic() > end:
-            raise StartFailed(
-                f"the cluster was not ready within {seconds:.0f} s; its logs: {directory / 'logs'}"
-            )
+            raise StartFailed(f"the cluster was not ready within {seconds:.0f} s; its logs: {directory / 'logs'}")
         time.sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""What a node needs of its machine: runc, nft, conntrack, ip. Taken from Debian's packages, installed nowhere.
+"""What a node needs of its machine: runc, nft, conntrack, ip; from Debian's packages, installed nowhere.
 
 The packages are unpacked into the cache, and each program gets a small script there that finds its libraries.
 Where there is no apt, the machine's own programs are used.

@@ -123,6 +123,7 @@ def _announce(plan: Plan, programs: Programs, seconds: float) -> None:
         "programs": programs.names(),
         "seconds": round(seconds, 2),
     }
+    (plan.directory / "kubectl").symlink_to(plan.binaries["kubectl"])
     part = plan.directory / f"{READY}.part"
     part.write_text(json.dumps(facts, indent=1))
     part.rename(plan.directory / READY)

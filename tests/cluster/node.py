@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cluster import cgroups, controlplane, node_config
+from tests.cluster import cgroups, controlplane, node_config, registry_content
 from tests.cluster.controlplane import MANIFESTS, Credentials, Plan
 from tests.cluster.isolation import BRIDGE_CALLS, NODE_ADDRESS, NODE_NAME
 from tests.cluster.processes import Failed, Programs, wait_until
@@ -46,6 +46,7 @@ class Node:
         self._programs = programs
         self._root = plan.places.root
         self._importing: list[Future[None]] = []
+        self._background = ThreadPoolExecutor(max_workers=2)
 
     def start_runtime(self) -> None:
         """containerd, and the images on their way into it; needs no control plane yet."""
@@ -64,9 +65,7 @@ class Node:
         # The pause image first: without it no pod starts.
         first, *others = sorted(self._plan.images, key=lambda archive: archive.stat().st_size)
         self._import(first)
-        pool = ThreadPoolExecutor(max_workers=2)
-        self._importing = [pool.submit(self._import, archive) for archive in others]
-        pool.shutdown(wait=False)
+        self._importing = [self._background.submit(self._import, archive) for archive in others]
 
     def join(self) -> None:
         """The kubelet and what serves pods, once the API server answers."""
@@ -91,9 +90,9 @@ class Node:
 
     def wait_ready(self, seconds: float = 90) -> None:
         """Until the node takes pods, names resolve, metrics are served and all images are there."""
-        wait_until(
-            "the node", lambda: _true(self._get("/api/v1/nodes/node-1"), "Ready"), seconds, self._check
-        )
+        wait_until("the node", lambda: _true(self._get("/api/v1/nodes/node-1"), "Ready"), seconds, self._check)
+        self._importing.append(self._background.submit(self._fill_registries))
+        self._background.shutdown(wait=False)
         for name in ("coredns", "metrics-server"):
             path = f"/apis/apps/v1/namespaces/kube-system/deployments/{name}"
             wait_until(name, lambda path=path: _true(self._get(path), "Available"), seconds, self._check)
@@ -109,9 +108,7 @@ class Node:
             "kubelet-serving", user, ["system:nodes"], [NODE_ADDRESS, NODE_NAME, "127.0.0.1"]
         )
         authority = credentials.authority.pair.cert
-        config = node_config.kubelet(
-            self._plan.places, authority, serving.cert, serving.key, self._plan.cgroup
-        )
+        config = node_config.kubelet(self._plan.places, authority, serving.cert, serving.key, self._plan.cgroup)
         cgroups.make(self._plan.cgroup)
         labels = "topology.kubernetes.io/zone=test-a,topology.kubernetes.io/region=test"
         self._run(
@@ -135,6 +132,15 @@ class Node:
             file = self._write_json(f"{name}.json", config)
             binary = str(self._plan.control.binaries["registry"])
             self._programs.run(name, [binary, "serve", str(file)], OTEL_TRACES_EXPORTER="none")
+
+    def _fill_registries(self) -> None:
+        """Push the smallest image under a few names, so that there is something to pull."""
+        open_, private = node_config.OPEN_REGISTRY_PORT, node_config.PRIVATE_REGISTRY_PORT
+        archive = next(image for image in self._plan.images if image.name == "shell.tar")
+        for name, tag in registry_content.REPOSITORIES:
+            registry_content.push(archive, f"127.0.0.1:{open_}", name, tag)
+            login = registry_content.LOGIN
+            registry_content.push(archive, f"127.0.0.1:{private}", name, tag, login)
 
     def _run(self, program: str, *words: str, name: str | None = None) -> None:
         binary = str(self._plan.control.binaries[program])

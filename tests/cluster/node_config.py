@@ -173,7 +173,7 @@ def registry(storage: Path, port: int, passwords: Path | None) -> dict[str, Any]
 
 
 def upstream_dns() -> str:
-    """The name server outside the cluster: it knows the node and the registry, and that nothing else exists."""
+    """The name server outside the cluster: it knows the registry, and that nothing else exists."""
     return f""".:53 {{
     bind {NODE_ADDRESS}
     hosts {{

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +49,7 @@ def wait_until(what: str, ready: Callable[[], bool], seconds: float, alive: Call
 
 
 @contextmanager
-def short_path(path: Path) -> Iterator[str]:
+def short_path(path: Path) -> Generator[str]:
     """Another name for a path, short enough to be a Unix socket's address wherever the file lies."""
     directory = os.open(path.parent, os.O_PATH)
     try:

@@ -25,8 +25,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 def references() -> dict[str, str]:
     """Program to the name of its image."""
     return {
-        name: f"{repository}:{pinned_version(group, module)}"
-        for name, (group, module, repository) in _PROGRAMS.items()
+        name: f"{repository}:{pinned_version(group, module)}" for name, (group, module, repository) in _PROGRAMS.items()
     }
 
 

@@ -44,9 +44,7 @@ class Authority:
         )
         self.pair = _write(directory / name, self._certificate, self._key)
 
-    def issue(
-        self, name: str, common_name: str, groups: Sequence[str] = (), addresses: Iterable[str] = ()
-    ) -> Pair:
+    def issue(self, name: str, common_name: str, groups: Sequence[str] = (), addresses: Iterable[str] = ()) -> Pair:
         """A certificate for a client, and with addresses (IPs or names) also for a server."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
@@ -87,9 +85,7 @@ def write_kubeconfig(
         "kind": "Config",
         "clusters": [{"name": "test", "cluster": cluster}],
         "users": [{"name": user, "user": credentials}],
-        "contexts": [
-            {"name": f"{user}@test", "context": {"cluster": "test", "user": user, "namespace": namespace}}
-        ],
+        "contexts": [{"name": f"{user}@test", "context": {"cluster": "test", "user": user, "namespace": namespace}}],
         "current-context": f"{user}@test",
     }
     # JSON is YAML too; kubectl reads and rewrites it as it likes.
@@ -97,9 +93,7 @@ def write_kubeconfig(
     return path
 
 
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
-) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()

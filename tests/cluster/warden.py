@@ -1,4 +1,4 @@
-"""Owns one cluster from outside: starts its keeper, and leaves nothing behind when the cluster's user is gone.
+"""Owns one cluster from outside: starts its keeper, and leaves nothing behind when its user is gone.
 
 The user (pytest, a person's `up`) holds the other end of a pipe: when that closes, for whatever reason, the
 cluster is torn down. If the warden itself is killed, the kernel kills the programs; their cgroups and
@@ -18,9 +18,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 from tests.cluster import cgroups
@@ -38,10 +39,13 @@ class Ledger:
 
     def __init__(self, name: str, facts: dict[str, Any]) -> None:
         self._path = _ledgers() / f"{name}.json"
-        self._handle: IO[str] = self._path.open("w")
+        # Under its name only once it is locked: a sweep must not take it for a dead one's.
+        part = self._path.with_suffix(".part")
+        self._handle: IO[str] = part.open("w")
         fcntl.flock(self._handle, fcntl.LOCK_EX)
         json.dump(facts, self._handle)
         self._handle.flush()
+        part.rename(self._path)
 
     def close(self) -> None:
         """Nothing is left to answer for."""
@@ -139,12 +143,16 @@ def main() -> int:
     return 0
 
 
-def _signals_as_bytes() -> tuple[int, Any]:
+def _noted(_number: int, _frame: FrameType | None) -> None:
+    """The signal is read from the wakeup descriptor; here it only must not end us."""
+
+
+def _signals_as_bytes() -> tuple[int, Callable[[], object]]:
     """A descriptor that becomes readable when we are asked to end; and what to call before ending."""
     read, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _noted)
     return read, lambda: signal.set_wakeup_fd(-1)
 
 
