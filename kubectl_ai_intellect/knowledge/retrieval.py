@@ -7,23 +7,28 @@ the open half of tests/knowledge/queries.yaml (benchmarks/retrieval.py --fit).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from kubectl_ai_intellect.knowledge import building, library
-from kubectl_ai_intellect.knowledge.bm25 import Match
+from kubectl_ai_intellect.knowledge.bm25 import Lexicon, Match
 from kubectl_ai_intellect.knowledge.embedders import Embedder, choose
 from kubectl_ai_intellect.knowledge.index import Index, IndexUnusable
 from kubectl_ai_intellect.knowledge.passages import LIMIT, Passage
-from kubectl_ai_intellect.knowledge.words import without_noise
+from kubectl_ai_intellect.knowledge.words import spellings, without_noise, words
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from kubectl_ai_intellect.knowledge.embedders import Vectors
+
 RANK_CONSTANT = 10.0
 NEIGHBOURS = 256  # passages looked at by meaning
-QUERY_LINES = 12  # a pasted text is asked line by line, up to so many
+QUERY_CHARACTERS = 1000
+SHORT = 240  # a text of several lines that is asked as one
+QUERY_LINES = 6  # else it is asked line by line, so many
 SMALL_UPDATE = 40  # passages' worth of files that a search may index on its way
 
 
@@ -66,6 +71,9 @@ class Ranking:
     scores: dict[int, float]
     cosines: dict[int, float]
     match: Match
+    vectors: Vectors
+    nearness: float
+    coverage: float
     level: float
 
     @property
@@ -83,8 +91,11 @@ class Searcher:
         self.gate = LEXICAL_GATE if embedder.identity.startswith("lexical") else DENSE_GATE
 
     def rank(self, text: str) -> Ranking:
-        match = self.index.lexicon.match(text)
-        cosines = self._cosines(text)
+        lexicon = self.index.lexicon
+        lines = telling_lines(text, lexicon)
+        vectors = self.embedder.embed(lines)
+        match = lexicon.match(" ".join(lines))
+        cosines = self._cosines(vectors)
         dense = sorted(cosines, key=lambda document: -cosines[document])
         lexical = _descending(match.scores)
         scores: dict[int, float] = {}
@@ -94,15 +105,15 @@ class Searcher:
         best = 2 / (RANK_CONSTANT + 1)
         scores = {document: score / best for document, score in scores.items()}
         fused = sorted(scores, key=lambda document: -scores[document])
-        level = self.gate.level(*self.features(cosines, match))
-        return Ranking(dense, lexical, fused, scores, cosines, match, level)
+        nearness = self._nearness(cosines)
+        coverage = max(float(lexicon.match(line).coverage.max(initial=0.0)) for line in lines)
+        level = self.gate.level(nearness, coverage)
+        return Ranking(dense, lexical, fused, scores, cosines, match, vectors, nearness, coverage, level)
 
-    def features(self, cosines: dict[int, float], match: Match) -> tuple[float, float]:
-        """The gate's inputs for a query."""
+    def _nearness(self, cosines: dict[int, float]) -> float:
+        """How many spreads the nearest passage stands above the background."""
         header = self.index.header
-        top = max(cosines.values(), default=0.0)
-        nearness = (top - header.background_mean) / header.background_spread
-        return nearness, float(match.coverage.max(initial=0.0))
+        return (max(cosines.values(), default=0.0) - header.background_mean) / header.background_spread
 
     def search(self, text: str, k: int = 3) -> list[Hit]:
         if not text.strip() or not self.index.records:
@@ -110,14 +121,14 @@ class Searcher:
         ranking = self.rank(text)
         if not ranking.open:
             return []
-        return [self._hit(text, ranking, document) for document in ranking.fused[:k]]
+        surfaces = spellings(text)
+        return [self._hit(surfaces, ranking, document) for document in ranking.fused[:k]]
 
-    def _cosines(self, text: str) -> dict[int, float]:
+    def _cosines(self, vectors: Vectors) -> dict[int, float]:
         """The cosine of each near document's nearest passage."""
         import numpy as np
 
-        queries = self.embedder.embed(_query_lines(text))
-        nearest, rows = self.index.vectors.search(queries, min(NEIGHBOURS, len(self.index.owners)))
+        nearest, rows = self.index.vectors.search(vectors, min(NEIGHBOURS, len(self.index.owners)))
         found: dict[int, float] = {}
         for cosine, row in zip(np.ravel(nearest), np.ravel(rows), strict=True):
             if row >= 0:
@@ -125,37 +136,38 @@ class Searcher:
                 found[document] = max(found.get(document, -1.0), float(cosine))
         return found
 
-    def _hit(self, text: str, ranking: Ranking, document: int) -> Hit:
+    def _hit(self, surfaces: dict[str, str], ranking: Ranking, document: int) -> Hit:
         record = self.index.records[document]
-        passage = self._best_passage(text, document)
+        passage = self._best_passage(ranking.vectors, document)
         return Hit(
             runbook_id=record.id,
             title=record.title,
             section=passage.section,
             passage=passage.text[:LIMIT],
             score=round(ranking.scores[document], 3),
-            why=self._why(ranking, document),
+            why=self._why(surfaces, ranking, document),
             origin=record.origin,
             path=record.path,
         )
 
-    def _best_passage(self, text: str, document: int) -> Passage:
+    def _best_passage(self, vectors: Vectors, document: int) -> Passage:
         """The prose nearest to the question: what to read, where a matching symptom would only repeat it."""
         record = self.index.records[document]
         passages = self.index.passages(record)
-        near = (self.index.vectors_of(record) @ self.embedder.embed(_query_lines(text)).T).max(axis=1)
+        near = (self.index.vectors_of(record) @ vectors.T).max(axis=1)
         body = [number for number, passage in enumerate(passages) if passage.kind == "body"]
         return passages[max(body or range(len(passages)), key=lambda number: float(near[number]))]
 
-    def _why(self, ranking: Ranking, document: int) -> str:
+    def _why(self, surfaces: dict[str, str], ranking: Ranking, document: int) -> str:
         parts: list[str] = []
         if document in ranking.cosines:
             place = ranking.dense.index(document) + 1
             parts.append(f"meaning {ranking.cosines[document]:.2f} ({_ordinal(place)})")
         if document in ranking.lexical[:99]:
             lexicon = self.index.lexicon
-            shared = [word for word in ranking.match.terms if lexicon.has(word, document)][:4]
-            parts.append(f"words {', '.join(shared)} ({_ordinal(ranking.lexical.index(document) + 1)})")
+            shared = [word for word in ranking.match.terms if lexicon.has(word, document)]
+            told = ", ".join(surfaces.get(word, word) for word in shared[:4])
+            parts.append(f"words {told} ({_ordinal(ranking.lexical.index(document) + 1)})")
         return "; ".join(parts)
 
 
@@ -165,12 +177,22 @@ def _descending(scores: NDArray[np.float32]) -> list[int]:
     return [int(document) for document in order[: int((scores > 0).sum())]][:NEIGHBOURS]
 
 
-def _query_lines(text: str) -> list[str]:
-    """What is embedded of a query: the whole when it is short, else also its most telling lines."""
-    whole = without_noise(text)[:1000]
-    lines = [without_noise(line)[:400] for line in text.splitlines()]
-    lines = sorted({line for line in lines if len(line) > 12}, key=lambda line: -len(line))
-    return [whole] if len(lines) < 2 else [whole, *lines[:QUERY_LINES]]
+def telling_lines(text: str, lexicon: Lexicon) -> list[str]:
+    """What is asked of a text: a short one as it is, of a pasted one the lines that say most.
+
+    A line says as much as its known words weigh, damped by its length, so that an event's message stands above
+    the fields and labels around it.
+    """
+    lines = list(dict.fromkeys(without_noise(line)[:QUERY_CHARACTERS] for line in text.splitlines()))
+    lines = [line for line in lines if line]
+    if len(lines) < 2 or sum(map(len, lines)) <= SHORT:
+        return [" ".join(lines)[:QUERY_CHARACTERS]]
+
+    def weight(line: str) -> float:
+        found = words(line)
+        return sum(lexicon.known_idf(word) for word in set(found)) / math.sqrt(len(found) or 1)
+
+    return sorted(lines, key=weight, reverse=True)[:QUERY_LINES]
 
 
 def _ordinal(number: int) -> str:

@@ -100,12 +100,17 @@ def _parts(word: str) -> list[str]:
 
 def words(text: str) -> list[str]:
     """The stems of a text in order; compounds are followed by their parts."""
-    found: list[str] = []
-    for match in _WORD.finditer(_NOISE.sub(" ", text)):
-        for part in _parts(match.group()):
-            if part not in _STOP and (len(part) > 1):
-                found.append(stem(part))
-    return found
+    return [stem(part) for part in _kept(text)]
 
 
-__all__ = ["stem", "without_noise", "words"]
+def spellings(text: str) -> dict[str, str]:
+    """How each stem of a text was spelled there, for showing it."""
+    return {stem(part): part for part in reversed(_kept(text))}
+
+
+def _kept(text: str) -> list[str]:
+    found = (part for match in _WORD.finditer(_NOISE.sub(" ", text)) for part in _parts(match.group()))
+    return [part for part in found if part not in _STOP and len(part) > 1]
+
+
+__all__ = ["spellings", "stem", "without_noise", "words"]
