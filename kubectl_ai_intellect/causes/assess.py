@@ -106,7 +106,9 @@ class _Search:
     def best(self, symptom: Symptom, path: tuple[Symptom, ...] = ()) -> tuple[float, Finding, tuple[Step, ...]] | None:
         """The finding that explains a symptom best, its worth, and the chain to it."""
         local = max(self.findings.get(symptom, ()), key=worth, default=None)
-        options = [(worth(local), local, (Step(symptom, local.says),))] if local else []
+        options: list[tuple[float, Finding, tuple[Step, ...]]] = []
+        if local is not None:
+            options.append((worth(local), local, (Step(symptom, local.says),)))
         if local is None or worth(local) < PROVED:
             for link, cause in self.upstream(symptom):
                 if cause in path or len(path) > 8:

@@ -43,6 +43,13 @@ class Call:
 
 def called(state: State, at: Ref) -> list[Call]:
     """All calls of a container, of every container of a pod, or of those a workload declares."""
+    key = ("calls", at)
+    if key not in state.memo:
+        state.memo[key] = _called(state, at)
+    return state.memo[key]
+
+
+def _called(state: State, at: Ref) -> list[Call]:
     found = state.find(at)
     if found is None:
         return []

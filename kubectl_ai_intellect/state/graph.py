@@ -34,6 +34,8 @@ class State:
     digest: Digest | None = field(default=None, repr=False)
     patches: tuple[Patch, ...] = ()
     _digests: dict[Read, Any] = field(default_factory=dict[Read, Any], repr=False, compare=False)
+    memo: dict[Any, Any] = field(default_factory=dict[Any, Any], repr=False, compare=False)
+    """What relations worked out of this very State, so that no walk is walked twice."""
 
     # -- making states -------------------------------------------------------------------------------------------
 

@@ -36,8 +36,11 @@ class Relation(StrEnum):
 
 def near(state: State, at: Ref, relation: Relation, back: bool = False) -> tuple[Ref, ...]:
     """The neighbours of an object over one relation (backwards: who stands so to it)."""
-    finder = (_BACK if back else _FORWARD).get(relation)
-    return tuple(dict.fromkeys(finder(state, at))) if finder else ()
+    key = ("near", at, relation, back)
+    if key not in state.memo:
+        finder = (_BACK if back else _FORWARD).get(relation)
+        state.memo[key] = tuple(dict.fromkeys(finder(state, at))) if finder else ()
+    return state.memo[key]
 
 
 def owner_refs(state: State, at: Ref) -> Iterator[Ref]:
@@ -58,6 +61,13 @@ WORKLOADS = frozenset(
 def workload_of(state: State, at: Ref) -> Ref:
     """What a person would edit to change this pod: the topmost built-in owner; a bare pod is its own."""
     at = at.whole()
+    key = ("workload", at)
+    if key not in state.memo:
+        state.memo[key] = _topmost(state, at)
+    return state.memo[key]
+
+
+def _topmost(state: State, at: Ref) -> Ref:
     for _ in range(6):
         owner = next((each for each in owner_refs(state, at) if each.kind in WORKLOADS), None)
         if owner is None:
@@ -81,7 +91,12 @@ def pods_of(state: State, workload: Ref) -> list[Object]:
     if workload.kind == "Pod":
         found = state.find(workload)
         return [found] if found else []
-    return [pod for pod in state.all("Pod", workload.namespace) if workload_of(state, pod.ref) == workload]
+    if "pods" not in state.memo:
+        groups: dict[Ref, list[Object]] = {}
+        for pod in state.all("Pod"):
+            groups.setdefault(workload_of(state, pod.ref), []).append(pod)
+        state.memo["pods"] = groups
+    return list(state.memo["pods"].get(workload, ()))
 
 
 def replica_sets(state: State, deployment: Ref) -> list[Object]:
@@ -268,10 +283,14 @@ def _calls(state: State, at: Ref) -> Iterator[Ref]:
 
 
 def _called_by(state: State, at: Ref) -> Iterator[Ref]:
-    for pod in state.all("Pod"):
-        for call in called(state, pod.ref):
-            if call.service == at:
-                yield call.caller
+    if "callers" not in state.memo:
+        callers: dict[Ref, list[Ref]] = {}
+        for pod in state.all("Pod"):
+            for call in called(state, pod.ref):
+                if call.service is not None:
+                    callers.setdefault(call.service, []).append(call.caller)
+        state.memo["callers"] = callers
+    yield from state.memo["callers"].get(at, ())
 
 
 def _binds(state: State, at: Ref) -> Iterator[Ref]:
