@@ -90,9 +90,10 @@ class Lexicon:
         having = self._spans[word].having if word in self._spans else 0
         return math.log(1 + (len(self._lengths) - having + 0.5) / (having + 0.5))
 
-    def known_idf(self, word: str) -> float:
-        """The same, but nothing for a word that no document has."""
-        return self.idf(word) if word in self._spans else 0.0
+    def fit(self, text: str) -> float:
+        """How well the best document fits a text: the score, as far as the text is covered."""
+        match = self.match(text)
+        return float((match.scores * match.coverage).max(initial=0.0))
 
     def match(self, query: str) -> Match:
         import numpy as np

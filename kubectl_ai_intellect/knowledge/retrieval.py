@@ -7,7 +7,7 @@ the open half of tests/knowledge/queries.yaml (benchmarks/retrieval.py --fit).
 
 from __future__ import annotations
 
-import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +16,7 @@ from kubectl_ai_intellect.knowledge.bm25 import Lexicon, Match
 from kubectl_ai_intellect.knowledge.embedders import Embedder, choose
 from kubectl_ai_intellect.knowledge.index import Index, IndexUnusable
 from kubectl_ai_intellect.knowledge.passages import LIMIT, Passage
-from kubectl_ai_intellect.knowledge.words import spellings, without_noise, words
+from kubectl_ai_intellect.knowledge.words import spellings, without_noise
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,7 @@ NEIGHBOURS = 256  # passages looked at by meaning
 QUERY_CHARACTERS = 1000
 SHORT = 240  # a text of several lines that is asked as one
 QUERY_LINES = 6  # else it is asked line by line, so many
+MOST_LINES = 400  # and no more than the last of these are weighed
 SMALL_UPDATE = 40  # passages' worth of files that a search may index on its way
 
 
@@ -45,6 +46,12 @@ class Gate(NamedTuple):
 
 DENSE_GATE = Gate(-4.0, 1.0, 2.0)
 LEXICAL_GATE = Gate(-4.0, 1.0, 4.0)
+
+# Words with which clusters and programs announce trouble; a line with one of them says twice as much.
+_ALARM = re.compile(
+    r"\b(?:warn(?:ing)?|error|fail(?:ed|ure)?|fatal|panic|exception|denied|refused|timed? ?out|unable|cannot)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,19 +187,16 @@ def _descending(scores: NDArray[np.float32]) -> list[int]:
 def telling_lines(text: str, lexicon: Lexicon) -> list[str]:
     """What is asked of a text: a short one as it is, of a pasted one the lines that say most.
 
-    A line says as much as its known words weigh, damped by its length, so that an event's message stands above
-    the fields and labels around it.
+    A line says as much as the runbook that it fits best: by the weight of the words they share and the part of
+    the line that these are, so that an event's message stands above the fields and labels around it.
     """
     lines = list(dict.fromkeys(without_noise(line)[:QUERY_CHARACTERS] for line in text.splitlines()))
     lines = [line for line in lines if line]
     if len(lines) < 2 or sum(map(len, lines)) <= SHORT:
         return [" ".join(lines)[:QUERY_CHARACTERS]]
-
-    def weight(line: str) -> float:
-        found = words(line)
-        return sum(lexicon.known_idf(word) for word in set(found)) / math.sqrt(len(found) or 1)
-
-    return sorted(lines, key=weight, reverse=True)[:QUERY_LINES]
+    weights = {line: lexicon.fit(line) * (2 if _ALARM.search(line) else 1) for line in lines[-MOST_LINES:]}
+    ordered = sorted(weights, key=lambda line: weights[line], reverse=True)[:QUERY_LINES]
+    return [line for line in ordered if weights[line] >= weights[ordered[0]] / 2]
 
 
 def _ordinal(number: int) -> str:

@@ -17,6 +17,7 @@ _NOISE = re.compile(
     | \bsha256:[0-9a-f]{6,}\b
     | \b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\b # timestamp
     | \b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?:/\d+)?\b                          # address
+    | \b(?:\d+[dhms]){1,4}(?:\ \(x\d+\ over\ (?:\d+[dhms])+\))?(?=\s)            # age of an event
     | \b0x[0-9a-f]+\b
     | \b(?=[0-9a-f]*\d)(?=\d*[a-f])[0-9a-f]{7,64}\b                          # hash
     """,
