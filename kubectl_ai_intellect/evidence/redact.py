@@ -228,7 +228,10 @@ _YAML_VALUE = re.compile(r"^(?P<head> *[\w.\-]{1,253}+:[ \t]{1,4})(?P<value>\S.*
 
 def clean(text: str) -> str:
     """Control, bidirectional and invisible characters as visible escapes; line ends and tabs stay."""
-    return _CONTROL.sub(_visible, text)
+    text = _CONTROL.sub(_visible, text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else _escape(ord(c)) for c in text)
 
 
 def redact(text: str) -> str:
@@ -253,7 +256,10 @@ def redact(text: str) -> str:
 
 
 def _visible(found: re.Match[str]) -> str:
-    code = ord(found.group())
+    return _escape(ord(found.group()))
+
+
+def _escape(code: int) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
@@ -269,9 +275,7 @@ def _mask_at(found: re.Match[str]) -> str:
 
 def _mask_basic(found: re.Match[str]) -> str:
     value = found["value"]
-    mixed = any(c.isdigit() or c in "+/=" for c in value) or (
-        any(map(str.isupper, value[1:])) and not value.isupper()
-    )
+    mixed = any(c.isdigit() or c in "+/=" for c in value) or (any(map(str.isupper, value[1:])) and not value.isupper())
     return found["head"] + MASK if mixed else found.group()
 
 
@@ -314,8 +318,7 @@ def _shown_anyway(value: str) -> bool:
     if len(bare) > 200:
         return False
     return (
-        bare.lower()
-        in {"", "null", "nil", "none", "true", "false", "undefined", "unset", "not", "{}", "[]", "{", "["}
+        bare.lower() in {"", "null", "nil", "none", "true", "false", "undefined", "unset", "not", "{}", "[]", "{", "["}
         or _PLACEHOLDER.match(bare) is not None
         or _PATHLIKE.match(bare) is not None
     )

@@ -124,7 +124,7 @@ AUTH: tuple[Rule, ...] = (
         "auth-failed",
         _DECIDES,
         "28p01|28000|er_access_denied|1045|18456|scram",
-        r"\b28p01\b|\b28000\b|er_access_denied\w*|\berror 1045\b|\b1045 \(28000\)",
+        r"\b28p01\b|(?:sqlstate|state|code)[^\n\w]{1,4}28000\b|er_access_denied\w*|\berror 1045\b|\b1045 \(28000\)",
     ),
     rule(
         "auth-failed",

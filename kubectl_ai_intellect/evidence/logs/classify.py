@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from kubectl_ai_intellect.evidence.logs.auth import AUTH
 from kubectl_ai_intellect.evidence.logs.config import CONFIG
@@ -20,6 +21,7 @@ from kubectl_ai_intellect.evidence.logs.traces import (
     HEAD,
     OPEN_GO,
     OPEN_NODE,
+    OPEN_OTHER,
     OPEN_PY,
     OPEN_RUST,
     Record,
@@ -128,7 +130,7 @@ def classify(record: Record) -> Draft | None:
         weight=best.rule.weight,
         at=head.at,
         peer=_peer(best, candidates, head),
-        name=_name(best, candidates),
+        name=_name(best, candidates, lines),
         source=source_of(whole),
         fatal=level == "fatal" or (trace and _UNCAUGHT.search(whole) is not None),
     )
@@ -141,7 +143,7 @@ def _with_texts(record: Record, lines: list[str]) -> Record:
 def _level(head: Parsed, record: Record, whole: str) -> str:
     if record.mode in (OPEN_GO, OPEN_RUST) and not whole.startswith("runtime: "):
         return "fatal"
-    if record.mode in (OPEN_PY, OPEN_NODE):
+    if record.mode in (OPEN_PY, OPEN_NODE, OPEN_OTHER):
         return "error"
     if not head.level and record.frames:
         return "error"
@@ -217,17 +219,13 @@ def _harmless(match: _Match, head: Parsed, level: str, trace: bool) -> bool:
     return False
 
 
-def _generic(
-    head: Parsed, record: Record, candidates: list[str], whole: str, level: str, trace: bool
-) -> Draft | None:
+def _generic(head: Parsed, record: Record, candidates: list[str], whole: str, level: str, trace: bool) -> Draft | None:
     """An exception without a class of its own, when nobody caught it or it was logged as an error."""
     uncaught = _UNCAUGHT.search(whole) is not None
-    opened = record.mode in (OPEN_PY, OPEN_GO, OPEN_NODE, OPEN_RUST)
+    opened = record.mode in (OPEN_PY, OPEN_GO, OPEN_NODE, OPEN_RUST, OPEN_OTHER)
     if not opened and not (trace and LEVELS.index(level) >= _STRONG_LEVEL):
         return None
-    line = next(
-        (c for c in candidates if c.strip() and not c.startswith(("Traceback", "node:", "/"))), head.text
-    )
+    line = next((c for c in candidates if c.strip() and not c.startswith(("Traceback", "node:", "/"))), head.text)
     fatal = uncaught or level == "fatal" or record.mode in (OPEN_GO, OPEN_RUST)
     return Draft("panic", line.strip(), level, HINT, head.at, None, _exception(line), source_of(whole), fatal)
 
@@ -244,18 +242,18 @@ def _groups(match: _Match, stem: str) -> str:
     return ""
 
 
-def _name(match: _Match, candidates: list[str]) -> str:
+def _name(match: _Match, candidates: list[str], lines: list[str]) -> str:
     kind = match.rule.kind
     if kind == "forbidden" and (verb := _groups(match, "verb")):
         group = _groups(match, "group")
         return f"{verb} {_groups(match, 'resource')}{'.' + group if group else ''}"
     if kind == "dns-failure":
-        return match.rule.name or _groups(match, "host").rstrip(".")
+        return match.rule.name or _groups(match, "host").rstrip(".") or _unresolved(match, candidates)
     name = match.rule.name or _groups(match, "name")
     if not name and kind == "port-in-use":
         return _groups(match, "port")
     if not name and kind == "missing-env":
-        name = _variable(candidates)
+        name = _variable(lines)
     if not name and kind in (
         "connection-refused",
         "connection-timeout",
@@ -270,16 +268,24 @@ def _name(match: _Match, candidates: list[str]) -> str:
 _VARIABLE = re.compile(r"(?<![\w/.\-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w/.\-(])")
 
 
-def _variable(candidates: list[str]) -> str:
+def _variable(lines: list[str]) -> str:
     """The variable that other lines of the record name (pydantic puts it on a line of its own)."""
-    for text in candidates:
+    for text in lines:
         found = _VARIABLE.search(text)
         if found is not None and not found.group().startswith(("ERR_", "ERROR_")):
             return found.group()
-    for before, text in zip(candidates, candidates[1:], strict=False):
+    for before, text in pairwise(lines):
         if text.lstrip().lower().startswith("field required") and re.fullmatch(r"\s*[\w.]+", before):
             return before.strip()
     return ""
+
+
+def _unresolved(match: _Match, candidates: list[str]) -> str:
+    """The host name beside a resolver's words that do not repeat it."""
+    peer = peer_in(match.text, match.found.end()) or next(
+        (p for p in map(peer_in, candidates[:12]) if p is not None), None
+    )
+    return peer.host if peer is not None and any(c.isalpha() for c in peer.host) and ":" not in peer.host else ""
 
 
 def _peer(match: _Match, candidates: list[str], head: Parsed) -> Peer | None:
@@ -296,9 +302,7 @@ def _peer(match: _Match, candidates: list[str], head: Parsed) -> Peer | None:
         if server and "no such host" not in match.found.group().lower():
             return made(server, 53, "dns", "")
         if host:
-            return made(
-                host, _groups(match, "port") or _port_of(host, match.text, candidates), scheme, match.text
-            )
+            return made(host, _groups(match, "port") or _port_of(host, match.text, candidates), scheme, match.text)
     if host:
         return made(host, _groups(match, "port") or None, scheme, match.text)
     peer = peer_in(match.text, match.found.end())

@@ -112,9 +112,16 @@ _ENVIRONMENT: tuple[Rule, ...] = (
     ),
     rule(
         "missing-env",
+        _DECIDES,
+        "validation error",
+        r"\d+ validation errors? for \w*(?:settings|config|env)\w*",
+        context=r"field required|type=missing|value_error\.missing",
+    ),
+    rule(
+        "missing-env",
         MECHANISM,
         "field required",
-        r"field required[^\n]{0,200}|value_error\.missing",
+        r"field required",
         context=r"validation errors? for \w*(?:settings|config|env)\w*|pydantic_settings|basesettings",
     ),
     rule(
@@ -195,7 +202,7 @@ _SETTINGS: tuple[Rule, ...] = (
         "bad-config",
         MECHANISM,
         "config|yaml|toml|json|properties|ini|settings",
-        r"(?:fail(?:ed|ure)|error|unable|could not|cannot|can't|invalid|problem|fatal)[^\n]{0,30}(?:parse|pars(?:ing|e error)|unmarshal(?:l?ing)?|decod(?:e|ing)|load(?:ing)?|read(?:ing)?|deserializ\w+|validat\w+|process\w*)[^\n]{0,40}(?:config(?:uration)?|settings|yaml|toml|ya?ml file|properties|\.ini|\.env)\b",
+        r"(?:fail(?:ed|ure)|error|unable|could not|cannot|can't|invalid|problem|fatal)[^\n]{0,30}(?:parse|pars(?:ing|e error)|unmarshal(?:l?ing)?|decod(?:e|ing)|load(?:ing)?|read(?:ing)?|deserializ\w+|validat\w+|process\w*)[^\n]{0,40}(?:config(?:uration)?|settings|yaml|toml|ya?ml file|\.properties|properties file|\.ini|\.env)\b",
     ),
     rule(
         "bad-config",
@@ -228,7 +235,7 @@ _SETTINGS: tuple[Rule, ...] = (
         r"(?:config(?:uration)? (?:error|exception|problem|failure)|configerror|configurationerror|configexception|configurationexception|invalidconfig\w*|misconfigur\w+|error in (?:the )?config)",
     ),
     rule("bad-config", MECHANISM, "improperlyconfigured", r"improperlyconfigured"),
-    rule("bad-config", MECHANISM, "validation error", r"\d+ validation errors? for \w+"),
+    rule("bad-config", MECHANISM, "validation error", r"\d+ validation errors? for \w+", context=r"settings|config"),
     rule(
         "bad-config",
         MECHANISM,

@@ -26,6 +26,7 @@ from kubectl_ai_intellect.evidence.logs.traces import (
     KUBELET,
     OPEN_GO,
     OPEN_NODE,
+    OPEN_OTHER,
     OPEN_PY,
     OPEN_RUST,
     Record,
@@ -39,12 +40,17 @@ __all__ = ["digest"]
 _DIGITS = b"0123456789"
 _SHAPES = 6000
 _VARIANTS = 64
+_COARSE = 2
+_RECORDS = 1024
 _HELD = 1024
 _BUDGET = 3000
 _TAIL = 20
 _TRACE_LINES = 12
 _TELLING_DIGITS = re.compile(
     rb"(?<![\w.:,+-])[1-5]\d\d(?![\w.:,-])|(?<![\w.-])(?:\d{1,3}(?:\.\d{1,3}){3}|[A-Za-z][\w.-]*|\]):\d{2,5}\b|\"level\": ?\d\d|\(?\d{2,3}: |[Ee]rrno -?\d+"
+)
+_ADDRESSES = re.compile(
+    rb"(?<![\w.-])(?:\d{1,3}(?:\.\d{1,3}){3}|[A-Za-z][\w.-]*|\]):\d{2,5}\b|(?:refused|timeout|[Ee]rrno|HTTP/[\d.]+\"?) -?\d+"
 )
 _LATE = 200
 _KEPT = 4096
@@ -99,6 +105,11 @@ class _Shape:
     stamped: bool
     tally: Tally | None
     drafts: dict[bytes, Collected | None]
+    grain: int = 0
+
+
+class _Later:
+    """Not judged yet: the budget for close looks is spent."""
 
 
 def digest(chunks: Iterable[bytes], *, exit_code: int | None = None) -> LogDigest:
@@ -175,12 +186,12 @@ class _Reader:
         text = _body(raw)
         role = role_of(text)
         tally = None
-        if role in (HEAD, OPEN_PY, OPEN_GO, OPEN_NODE, OPEN_RUST):
+        if role in (HEAD, OPEN_PY, OPEN_GO, OPEN_NODE, OPEN_RUST, OPEN_OTHER):
             parsed = parse(raw)
             if role != OPEN_PY:
                 tally = self._templates.tally(parsed.text, parsed.level, raw[:_HELD])
         low = text.lower()
-        suspicious = role in (OPEN_PY, OPEN_GO, OPEN_NODE, OPEN_RUST) or _suspicious(text, low)
+        suspicious = role in (OPEN_PY, OPEN_GO, OPEN_NODE, OPEN_RUST, OPEN_OTHER) or _suspicious(text, low)
         success = role == HEAD and _SUCCESS.search(text) is not None and _NOT_SUCCESS.search(text) is None
         plain = role == HEAD and not suspicious and not success
         shape = _Shape(role, plain, suspicious, success, _STAMP.match(raw) is not None, tally, {})
@@ -197,6 +208,8 @@ class _Reader:
             self._tail.append(raw)
         if shape.stamped:
             self._stamp = raw[:_HELD]
+        elif self._open is None and self._single is None:
+            self._remember_time()
         if role == HEAD and self._open is None:
             self._close()
             self._begin(raw, shape, number)
@@ -258,39 +271,42 @@ class _Reader:
         if record.mode != HEAD or record.frames:
             self._trace = record
         telling = [line for line, text in zip(record.lines, record.texts, strict=True) if not is_frame(text)]
-        key = tuple(part for line in telling[:20] for part in (line.translate(None, _DIGITS), _digits(line)))
+        key = tuple(part for line in telling[:20] for part in (line.translate(None, _DIGITS), _digits(line, 0)))
         if key in self._records:
             found = self._records[key]
             if found is not None:
                 found.seen(record.number, record.last, self._stamp_for(record.lines[0]))
             return
         found = self._judge(record, "")
-        if len(self._records) >= _VARIANTS * 16:
+        if len(self._records) >= _RECORDS:
             self._records.clear()
-        self._records[key] = found
+        if not isinstance(found, _Later):
+            self._records[key] = found
 
     def _close_single(self, raw: bytes, shape: _Shape, number: int) -> None:
-        digits = _digits(raw)
         drafts = shape.drafts
+        if len(drafts) >= _VARIANTS and shape.grain < _COARSE:
+            drafts.clear()
+            shape.grain += 1
+        digits = _digits(raw, shape.grain)
         if digits not in drafts:
             record = Record(number, HEAD, last=number)
             record.add(raw, _body(raw), number)
             level = shape.tally.level if shape.tally is not None else ""
             found = self._judge(record, "info" if level in ("info", "debug", "trace") else "")
-            if len(drafts) >= _VARIANTS:
-                drafts.clear()
-            drafts[digits] = found
+            if not isinstance(found, _Later):
+                drafts[digits] = found
             return
         found = drafts[digits]
         if found is not None:
             found.seen(number, number, raw if shape.stamped else self._stamp_for(raw))
 
-    def _judge(self, record: Record, level: str) -> Collected | None:
+    def _judge(self, record: Record, level: str) -> Collected | _Later | None:
         """Classify while the budget lasts; of what comes later only the last are looked at, at the end."""
         raw = self._stamp_for(record.lines[0])
         if self._budget[level] <= 0:
             self._late.append((record, raw))
-            return None
+            return _Later()
         self._budget[level] -= 1
         return self._collect(record, raw, classify(record))
 
@@ -303,11 +319,14 @@ class _Reader:
 
     def _stamp_for(self, raw: bytes) -> bytes:
         """A line with a timestamp: this one, or the last one before it that had any."""
-        if _STAMP.match(raw):
-            return raw[:_HELD]
-        if self._previous is not None and _STAMP.match(self._previous[0]):
-            return self._previous[0][:_HELD]
-        return self._stamp or raw[:_HELD]
+        return raw[:_HELD] if _STAMP.match(raw) else self._stamp or raw[:_HELD]
+
+    def _remember_time(self) -> None:
+        """What begins here has no timestamp of its own: it happened when the last stamped line did."""
+        for raw in reversed(self._tail):
+            if _STAMP.match(raw):
+                self._stamp = raw[:_HELD]
+                return
 
 
 def _body(raw: bytes) -> str:
@@ -317,8 +336,11 @@ def _body(raw: bytes) -> str:
     return text[prefix.end() :] if prefix is not None else text
 
 
-def _digits(raw: bytes) -> bytes:
-    return b" ".join(_TELLING_DIGITS.findall(raw)[:40])
+def _digits(raw: bytes, grain: int) -> bytes:
+    """The digits that tell lines of one shape apart; a shape with very many variants is looked at more coarsely."""
+    if grain >= _COARSE:
+        return b""
+    return b" ".join((_ADDRESSES if grain else _TELLING_DIGITS).findall(raw)[:40])
 
 
 def _suspicious(text: str, low: str) -> bool:

@@ -57,9 +57,7 @@ class Templates:
         return found
 
     def _sweep(self) -> None:
-        kept = sorted(self._tallies.items(), key=lambda item: self._worth(item[1]), reverse=True)[
-            : _MOST // 2
-        ]
+        kept = sorted(self._tallies.items(), key=lambda item: self._worth(item[1]), reverse=True)[: _MOST // 2]
         self.dropped += len(self._tallies) - len(kept)
         self._tallies = dict(kept)
 

@@ -35,29 +35,34 @@ class Splitter:
 
     def batches(self, chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
         """Lists of lines without their ends; the last line of the stream may lack one."""
-        pending = b""
-        skipping = False
+        pending, held = b"", b""
+        marked = skipping = False
         for piece in self._pieces(chunks):
-            data = pending + piece
+            data = pending + held + piece
+            held = b""
             if b"\r" in data:
-                data = data.replace(b"\r\n", b"\n")
-                held = data.endswith(b"\r")
-                data = (data[:-1] if held else data).replace(b"\r", b"\n\r") + (b"\r" if held else b"")
+                # A return at the very end may be half of a line end: wait for what follows.
+                held = b"\r" if data.endswith(b"\r") else b""
+                data = data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n\r")
             lines = data.split(b"\n")
+            if marked:
+                lines[0] = b"\r" + lines[0]
             pending = lines.pop()
+            marked = pending[:1] == b"\r"
+            pending = pending[marked:]
             if skipping and lines:
                 lines.pop(0)
                 skipping = False
             if skipping:
                 pending = b""
             elif len(pending) > LINE_LIMIT:
-                lines.append(pending[:LINE_LIMIT])
+                lines.append(b"\r" * marked + pending[:LINE_LIMIT])
                 self.truncated = skipping = True
                 pending = b""
             if lines:
                 yield self._cut(lines)
         if pending:
-            yield self._cut([pending])
+            yield self._cut([b"\r" * marked + pending])
 
     def _pieces(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:

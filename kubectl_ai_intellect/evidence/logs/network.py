@@ -16,7 +16,12 @@ _HOST = r"[A-Za-z0-9_](?:[\w.\-]{0,252}\w)?"
 
 _CONNECTION: tuple[Rule, ...] = (
     rule("connection-refused", ERRNO, "econnrefused", r"econnrefused"),
-    rule("connection-refused", ERRNO, "connection refused|connectionrefused", r"connection ?refused(?!_)"),
+    rule(
+        "connection-refused",
+        ERRNO,
+        "connection refused|connectionrefused",
+        r"connection ?refused(?:error|exception)?\b(?!_)",
+    ),
     rule("connection-refused", ERRNO, "actively refused", r"actively refused"),
     rule("connection-refused", ERRNO, "connect", r"connect[^\n]{0,160}(?:errno:? ?|error |\(|code: )111\b"),
     rule("connection-refused", ERRNO, "errno 111", r"errno 111\b"),
@@ -195,7 +200,7 @@ _NAMES: tuple[Rule, ...] = (
         "dns-failure",
         _DECIDES,
         "getaddrinfo",
-        rf"getaddrinfo(?: for|\()?[ :'\"(]{{0,3}}(?P<host>{_HOST})['\")]{{0,2}}[^\n]{{0,40}}(?:failed|name|not known|error|temporary)",
+        rf"getaddrinfo(?: for|\()?[ '\"(]{{0,3}}(?P<host>{_HOST})['\")]{{0,2}}[^\n]{{0,40}}(?:failed|name|not known|error|temporary)",
     ),
     rule(
         "dns-failure",

@@ -108,9 +108,7 @@ class Hits:
             self._successes.pop(next(iter(self._successes)))
 
     def _forget(self) -> None:
-        kept = sorted(
-            self._all.items(), key=lambda item: (_weight(item[1].draft), item[1].number), reverse=True
-        )
+        kept = sorted(self._all.items(), key=lambda item: (_weight(item[1].draft), item[1].number), reverse=True)
         self._all = dict(kept[: _MOST // 2])
 
     def told(self, lines: int, exit_code: int | None) -> tuple[LogHit, ...]:
@@ -149,9 +147,7 @@ class Hits:
         if draft.kind not in _CONNECTION or (exit_code not in (None, 0) and _in_last_words(found, lines)):
             return False
         own = _ends(draft)
-        return any(
-            number > found.until and _speaks_of(text.lower(), own) for text, number in self._successes.items()
-        )
+        return any(number > found.until and _speaks_of(text.lower(), own) for text, number in self._successes.items())
 
 
 def shown(line: str) -> str:

@@ -14,7 +14,7 @@ RUNTIME: tuple[Rule, ...] = (
         "out-of-memory",
         _DECIDES,
         "outofmemory",
-        r"outofmemory(?:error|exception)(?:: (?P<name>java heap space|metaspace|gc overhead limit exceeded|direct buffer memory|compressed class space|unable to create (?:new )?native thread|requested array size))?",
+        r"(?<![A-Za-z+])outofmemory(?:error|exception)(?:: (?P<name>java heap space|metaspace|gc overhead limit exceeded|direct buffer memory|compressed class space|unable to create (?:new )?native thread|requested array size))?",
     ),
     rule(
         "out-of-memory",

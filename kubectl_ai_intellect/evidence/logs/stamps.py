@@ -28,10 +28,7 @@ _OPENERS = re.compile(r"[\s\[(<|*\"']{0,4}(?:\d{1,7}:[A-Z]\s)?(?:time=\"?|ts=\"?
 _CLOSERS = re.compile(r"[\]\)>|\"',:;*]{0,4}\s*(?:-\s)?(?:\|\s*)?")
 _CRI = re.compile(r"(?:stdout|stderr) [FP] ")
 _MONTHS = {
-    m: n
-    for n, m in enumerate(
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1
-    )
+    m: n for n, m in enumerate(["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"], 1)
 }
 
 

@@ -50,9 +50,7 @@ _FILES: tuple[Rule, ...] = (
         r"(?:inotify|file watchers?|watches)[^\n]{0,120}(?:too many open files|no space left|limit|reached|exhaust|enospc|failed|user instances)",
         name="inotify",
     ),
-    rule(
-        "file-limit", _DECIDES, "enospc", r"enospc: system limit for number of file watchers", name="inotify"
-    ),
+    rule("file-limit", _DECIDES, "enospc", r"enospc: system limit for number of file watchers", name="inotify"),
     rule(
         "file-limit",
         ERRNO,
@@ -95,7 +93,7 @@ _FILES: tuple[Rule, ...] = (
         "permission-denied",
         _DECIDES,
         "is not writable|not writeable|is not readable|cannot write to|not writable by|no write permission|failed to open stream",
-        rf"{_Q}{_PATH}{_E}[^\n]{{0,40}}(?:is |are )?not (?:writ(?:e)?able|readable)(?! stream)",
+        rf"(?P<name>/[^\s'\"`:,;)]{{1,400}}){_E}[^\n/]{{0,40}}(?:is |are )?not (?:writ(?:e)?able|readable)(?! stream)",
     ),
     rule(
         "permission-denied",
@@ -216,13 +214,13 @@ _DATABASES: tuple[Rule, ...] = (
         "db-read-only",
         _DECIDES,
         "misconf redis|25006|1290",
-        r"misconf redis is configured to save|\b25006\b|error 1290",
+        r"misconf redis is configured to save|(?:sqlstate|state|code)[^\n\w]{1,4}25006\b|error 1290",
     ),
     rule(
         "connections-exhausted",
         _DECIDES,
         "too many connections|too many clients|remaining connection slots|connection slots|53300|max_connections|er_con_count|1040|1203|max number of clients|max_user_connections|too many active|connection limit|no more connections|sorry, too many",
-        r"too many (?:connections|clients|database connections|active connections)|(?:remaining )?connection slots are reserved|\b53300\b|er_con_count|er_too_many_user|max number of clients reached|exceeded the 'max_user|max_user_connections|connection limit (?:exceeded|reached)|no more connections allowed|max_client_conn",
+        r"too many (?:connections|clients|database connections|active connections)|(?:remaining )?connection slots are reserved|(?:sqlstate|state|code)[^\n\w]{1,4}53300\b|er_con_count|er_too_many_user|max number of clients reached|exceeded the 'max_user|max_user_connections|connection limit (?:exceeded|reached)|no more connections allowed|max_client_conn",
     ),
     rule(
         "connections-exhausted",
@@ -252,7 +250,7 @@ _DATABASES: tuple[Rule, ...] = (
         "schema-missing",
         MECHANISM,
         "unapplied migration|pending migration|migrations are pending|migration|index_not_found|unknown_topic|unknowntopicorpartition|no such bucket|nosuchbucket|no exchange|no queue|unknown topic",
-        r"(?:pending|unapplied) migrations?|migrations are pending|index_not_found_exception(?:[^\n]{0,40}no such index \[(?P<name>[\w.\-*]+)\])?|unknown_?topic_?or_?part(?:ition)?|nosuchbucket|no (?:exchange|queue) '(?P<name2>[\w.\-]+)' in vhost|missing table \[(?P<name3>[\w.]+)\]|missing column \[(?P<name4>[\w.]+)\]",
+        r"(?<!\b0 )(?<!\bno )(?:pending|unapplied) migrations?|(?<!no )migrations are pending|index_not_found_exception(?:[^\n]{0,40}no such index \[(?P<name>[\w.\-*]+)\])?|unknown_?topic_?or_?part(?:ition)?|nosuchbucket|no (?:exchange|queue) '(?P<name2>[\w.\-]+)' in vhost|missing table \[(?P<name3>[\w.]+)\]|missing column \[(?P<name4>[\w.]+)\]",
     ),
     rule(
         "deadlock",

@@ -173,9 +173,7 @@ def _first_text(fields: dict[str, Any], keys: tuple[str, ...]) -> str:
         if isinstance(value, str) and value:
             return value
         if isinstance(value, dict):
-            inner = _first_text(
-                {str(k).lower(): v for k, v in value.items()}, ("message", "msg", "description")
-            )
+            inner = _first_text({str(k).lower(): v for k, v in value.items()}, ("message", "msg", "description"))
             if inner:
                 return inner
     return ""
@@ -208,11 +206,7 @@ def _errors(fields: dict[str, Any], depth: int) -> tuple[list[str], list[str]]:
 def _told(error: dict[str, Any]) -> str:
     """`Type: message (code)` of an error object."""
     kind = next(
-        (
-            str(error[k])
-            for k in ("type", "name", "class", "kind", "codename")
-            if isinstance(error.get(k), str)
-        ),
+        (str(error[k]) for k in ("type", "name", "class", "kind", "codename") if isinstance(error.get(k), str)),
         "",
     )
     message = next(

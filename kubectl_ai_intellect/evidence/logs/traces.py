@@ -12,6 +12,7 @@ __all__ = [
     "HEAD",
     "OPEN_GO",
     "OPEN_NODE",
+    "OPEN_OTHER",
     "OPEN_PY",
     "OPEN_RUST",
     "Record",
@@ -21,22 +22,22 @@ __all__ = [
     "role_of",
 ]
 
-HEAD, CONT, BLANK, OPEN_PY, OPEN_GO, OPEN_NODE, OPEN_RUST = range(7)
+HEAD, CONT, BLANK, OPEN_PY, OPEN_GO, OPEN_NODE, OPEN_RUST, OPEN_OTHER = range(8)
 _MOST = 160
 
 KUBELET = re.compile(
-    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) (?:(?:stdout|stderr) [FP] )?"
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)(?: |$)(?:(?:stdout|stderr) [FP](?: |$))?"
 )
 _CONT = re.compile(
     r"[ \t]|Caused by: |Suppressed: |\.\.\. \d+ (?:more|common)|goroutine \d+ \[|#\d+ |Stack trace:|stack backtrace:"
     r"|note: (?:run with|Some details)|During handling of the above|The above exception was|created by \S|Node\.js v\d|Emitted '"
     r"|[}\])]{1,3}[,;]?$|\^+$|--- End of |(?:\w+ )?---> |\[cause\]|from /\S+:\d+:in |exit status \d|\[signal SIG|\[[\d: ,\-]{1,30}\] ?$|  "
 )
-_OPEN_GO = re.compile(
-    r"panic: |fatal error: (?!.{0,40}Uncaught)|SIGSEGV: |unexpected fault address|runtime: "
-)
+_OPEN_GO = re.compile(r"panic: |fatal error: (?!.{0,40}Uncaught)|SIGSEGV: |unexpected fault address|runtime: ")
 _OPEN_NODE = re.compile(r"(?:node:[\w/.]+|(?:file://)?/[^\s:]+\.[cm]?[jt]sx?|internal/[\w/.]+\.js):\d+$")
 _OPEN_RUST = re.compile(r"thread '[^'\n]{0,100}' (?:\(\d+\) )?panicked at ")
+_OPEN_OTHER = re.compile(r"\*\* \((?:\w+\.){0,6}\w*(?:Error|EXIT|exit)\w*\)")
+_ERROR_LINE = re.compile(r"(?:Uncaught )?[\w.]*(?:Error|Exception)\b")
 _STAMPED = re.compile(
     r"[\[({<]?\d{4}[-/]\d\d[-/]\d\d[T ]|[IWEF]\d{4} \d\d:|\{\"|time=|ts=|level=|\[?(?:INFO|DEBUG|WARN|WARNING|ERROR|FATAL)\b[\]: ]|\w{3}\s+\d{1,2} \d\d:\d\d:"
 )
@@ -91,6 +92,8 @@ def role_of(text: str) -> int:
         return OPEN_GO
     if _OPEN_NODE.match(text):
         return OPEN_NODE
+    if _OPEN_OTHER.match(text):
+        return OPEN_OTHER
     return CONT if _CONT.match(text) else HEAD
 
 
@@ -103,7 +106,7 @@ def accepts(record: Record, text: str, role: int) -> bool:
     """Whether the open record takes this line, by the rules of its language."""
     mode = record.mode
     if role == BLANK:
-        return mode in (OPEN_PY, OPEN_GO, OPEN_NODE, OPEN_RUST)
+        return mode != HEAD
     if role == CONT:
         if mode == OPEN_PY and _CHAINED.match(text):
             record.chained = True
@@ -117,7 +120,13 @@ def accepts(record: Record, text: str, role: int) -> bool:
         return record.loose <= 60 and (record.loose <= 1 or record.frames > 0 or is_frame(text))
     if mode == OPEN_NODE:
         record.loose += 1
-        return record.loose <= 8 and record.frames == 0
+        if record.chained or record.loose > 8:
+            return False
+        record.chained = _ERROR_LINE.match(text) is not None
+        return True
+    if mode == OPEN_OTHER:
+        record.loose += 1
+        return record.loose <= 6 and record.frames == 0
     if mode == OPEN_RUST:
         record.loose += 1
         return record.loose == 1 and record.texts[0].rstrip().endswith(":")
@@ -147,16 +156,16 @@ def ordered(record: Record) -> list[str]:
     telling = [t for t in record.texts if not is_frame(t) or t is record.texts[0]]
     if len(telling) <= 1:
         return telling
+    if record.mode == OPEN_NODE:
+        # Above the error stand its place and a line of source code.
+        start = next((n for n, t in enumerate(telling) if _ERROR_LINE.match(t)), 0)
+        telling = telling[start:]
     causes = [t for t in telling if _CAUSE.match(t)]
     if causes:
         return causes[::-1] + [t for t in telling if t not in causes]
     if any(t.startswith("Traceback (most recent call last)") for t in record.texts):
         # Code shown below a frame is indented; exception lines are not, and the last one is the root.
-        said = [
-            t
-            for t in telling
-            if not t[:1].isspace() and not _CHAINED.match(t) and not t.startswith("Traceback")
-        ]
+        said = [t for t in telling if not t[:1].isspace() and not _CHAINED.match(t) and not t.startswith("Traceback")]
         exceptions = [t for t in said if _EXCEPTION.match(t)]
         notes = [t for t in telling if t[:1].isspace() and t not in exceptions and not _is_code(record, t)]
         return exceptions[::-1] + [t for t in said if t not in exceptions] + notes
