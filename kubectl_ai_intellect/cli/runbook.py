@@ -136,16 +136,17 @@ def check(path: Annotated[Path, typer.Argument(help="A runbook or a directory of
     bad = 0
     for file in files:
         try:
-            _, faults = examine(read_text(file), file, ours=False)
+            runbook, faults = examine(read_text(file), file, ours=False)
             lines = [f"{file}:{fault.line}: {fault.message}" for fault in faults]
+            bad += runbook is None
         except IntellectError as error:
             lines = [str(error)]
-        bad += bool(lines)
+            bad += 1
         for line in lines:
             typer.echo(line)
     if bad:
         raise IntellectError(f"{bad} of {len(files)} files need mending; the lines above say where")
-    typer.echo(f"{len(files)} {'file' if len(files) == 1 else 'files'} checked, no fault found")
+    typer.echo(f"{len(files)} {'file' if len(files) == 1 else 'files'} checked, all usable")
 
 
 def _searcher(embedder: str) -> Searcher:

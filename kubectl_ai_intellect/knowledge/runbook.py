@@ -66,16 +66,18 @@ class Runbook:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with a file, where it is, and what would mend it."""
+    """One thing wrong with a file, where it is, and what would mend it; not every one spoils the file."""
 
     line: int
     message: str
+    spoils: bool = True
 
 
 class RunbookError(IntellectError):
     """A file that is not a runbook; the message is its first fault."""
 
     def __init__(self, path: Path | None, faults: list[Fault]):
+        faults = [fault for fault in faults if fault.spoils]
         self.faults = faults
         where = f"{path or 'runbook'}:{faults[0].line}"
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
@@ -147,7 +149,8 @@ def examine(text: str, path: Path | None = None, *, ours: bool = True) -> tuple[
     )
     reader.unknown_keys()
     faults = [*reader.faults, *_body_faults(runbook, body_at + 1)]
-    return (None if faults else runbook), sorted(faults, key=lambda fault: fault.line)
+    spoilt = any(fault.spoils for fault in faults)
+    return (None if spoilt else runbook), sorted(faults, key=lambda fault: fault.line)
 
 
 def _front(lines: list[str]) -> tuple[list[str], bool]:
@@ -202,10 +205,10 @@ class _Reader:
         self.faults: list[Fault] = []
         self.guide = str(values.get("id", "")).startswith(GUIDE)
 
-    def fault(self, place: str, message: str) -> None:
+    def fault(self, place: str, message: str, *, spoils: bool = True) -> None:
         while place and place not in self.marks:
             place = place.rpartition(".")[0]
-        self.faults.append(Fault(self.marks.get(place, 1), message))
+        self.faults.append(Fault(self.marks.get(place, 1), message, spoils))
 
     def identity(self) -> str:
         value = self.values.get("id")
@@ -273,7 +276,8 @@ class _Reader:
             elif problem := _regex_problem(check.expect):
                 self.fault(f"{place}.expect", f"expect is not a regular expression: {problem}")
             elif reason := refusal(check.command):
-                self.fault(f"{place}.command", f"check is not a read-only kubectl command: {reason}")
+                message = f"this check is shown but never run: {reason}"
+                self.fault(f"{place}.command", message, spoils=False)
             found.append(check)
         return tuple(found)
 

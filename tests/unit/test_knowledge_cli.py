@@ -100,7 +100,7 @@ def test_index_says_what_it_did() -> None:
 
 
 def test_check_names_file_and_line(tmp_path: Path, shelf: Path) -> None:
-    assert "3 files checked, no fault found" in call("check", str(shelf)).stdout
+    assert "3 files checked, all usable" in call("check", str(shelf)).stdout
     bad = tmp_path / "bad.md"
     bad.write_text("---\nid: team/x\ntitel: X\n---\n")
     result = CliRunner().invoke(app, ["check", str(bad)])
