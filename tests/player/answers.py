@@ -14,7 +14,7 @@ from kubectl_ai_intellect.kube.refs import Resource
 from tests.player import discovery
 from tests.player.faults import REASONS
 from tests.player.select import BadSelector, fields_match, labels_match
-from tests.player.world import World
+from tests.player.world import Failure, World
 
 Json = dict[str, Any]
 JSON = "application/json"
@@ -154,7 +154,17 @@ def chosen(world: World, what: Asked, query: Mapping[str, str]) -> list[Json]:
     return sorted(kept, key=lambda each: (each["metadata"].get("namespace", ""), each["metadata"]["name"]))
 
 
+def _unknown(what: Asked) -> Answer:
+    where = f" in {what.namespace}" if what.namespace else ""
+    name = f" {what.name}" if what.name else ""
+    return status(503, f"{what.resource.plural}{name}{where}: not recorded in this case")
+
+
 def _many(world: World, what: Asked, query: Mapping[str, str], accept: str) -> Answer:
+    only = query.get("fieldSelector", "").removeprefix("metadata.name=")
+    name = only if only != query.get("fieldSelector", "") and "," not in only else ""
+    if not world.knows(what.resource.group, what.resource.plural, what.namespace, name):
+        return _unknown(what)
     found = chosen(world, what, query)
     first = _offset(query.get("continue", ""))
     limit = int(query.get("limit") or 0) or len(found)
@@ -178,6 +188,8 @@ def _many(world: World, what: Asked, query: Mapping[str, str], accept: str) -> A
 
 def _one(world: World, what: Asked, accept: str) -> Answer:
     found = [each for each in chosen(world, what, {}) if each["metadata"]["name"] == what.name]
+    if not found and not world.knows(what.resource.group, what.resource.plural, what.namespace, what.name):
+        return _unknown(what)
     if not found:
         group = what.resource.group
         plural = f"{what.resource.plural}.{group}" if group else what.resource.plural
@@ -221,6 +233,10 @@ def _log(world: World, what: Asked, query: Mapping[str, str]) -> Answer:
         return status(400, f"container {container} is not valid for pod {what.name}", "BadRequest")
     previous = query.get("previous") in ("true", "1")
     text = (world.previous if previous else world.logs).get((what.namespace, what.name, container))
+    if isinstance(text, Failure):
+        return status(text.code, text.message)
+    if text is None and world.scopes is not None:
+        return status(503, f"the log of {what.name} was not recorded in this case")
     if text is None:
         return status(400, _no_log(pods[0], container, previous), "BadRequest")
     return Answer(200, _tail(world, text, query).encode(), "text/plain")

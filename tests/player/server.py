@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, urlsplit
 from tests.cluster.tls import Authority, write_kubeconfig
 from tests.player.answers import Answer, Asked, asked, refused, served, status
 from tests.player.faults import Fault
+from tests.player.wire import MAGIC, access_review
 from tests.player.world import World
 
 REVIEWS = "/apis/authorization.k8s.io/v1/"
@@ -47,6 +48,7 @@ class Player:
         self.requests: list[Request] = []
         authority = Authority(directory, "player")
         own = authority.issue("player-server", "player", addresses=["127.0.0.1", "localhost"])
+        self.authority = authority.pair.cert
         client = authority.issue("player-client", "recorded")
         trust = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         trust.load_cert_chain(own.cert, own.key)
@@ -135,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return status(405, "a recording cannot be watched", "MethodNotAllowed"), None
             return served(world, path, query, self.headers.get("Accept", "")), fault
         if path in HARMLESS and self.command == "POST":
-            return self._review(json.loads(body)), fault
+            return self._review(access_review(body) if body.startswith(MAGIC) else json.loads(body)), fault
         return status(405, "a recording is read-only", "MethodNotAllowed"), None
 
     def _fault(self, what: Asked | None, query: Mapping[str, str]) -> Fault | None:
@@ -200,7 +202,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _failure(fault: Fault, what: Asked | None) -> Answer:
-    if fault.code == 403 and what:
+    if fault.code == 403 and what and not fault.message:
         return refused(what)
     answer = status(fault.code, fault.message)
     if fault.retry_after is not None:

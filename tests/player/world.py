@@ -17,18 +17,36 @@ METRICS = "metrics.k8s.io"
 
 
 @dataclass(frozen=True)
+class Failure:
+    """What the API server answers in place of a log."""
+
+    code: int
+    message: str
+
+
+@dataclass(frozen=True)
 class World:
     """A cluster at one moment."""
 
     objects: Mapping[tuple[str, str], Sequence[Json]]
     """By (group, plural)."""
     resources: Sequence[Resource]
-    logs: Mapping[Container, str] = field(default_factory=dict)
-    previous: Mapping[Container, str] = field(default_factory=dict)
+    logs: Mapping[Container, str | Failure] = field(default_factory=dict)
+    previous: Mapping[Container, str | Failure] = field(default_factory=dict)
     version: Json = field(default_factory=lambda: {"major": "1", "minor": "36", "gitVersion": "v1.36.3"})
     now: datetime | None = None
     stamped: bool = False
     """Whether each line of a log begins with the time at which the runtime took it in."""
+
+    scopes: frozenset[tuple[str, str, str, str]] | None = None
+    """What was looked for: group, plural, namespace, name; empty ones are all. None: everything was."""
+
+    def knows(self, group: str, plural: str, namespace: str, name: str = "") -> bool:
+        """Whether what is not among the objects is known not to exist."""
+        if self.scopes is None:
+            return True
+        spaces, names = {"", namespace}, {"", name}
+        return any((group, plural, space, one) in self.scopes for space in spaces for one in names)
 
     @classmethod
     def of(cls, objects: Iterable[Json], **more: Any) -> World:
@@ -58,4 +76,4 @@ class World:
         return None
 
 
-__all__ = ["METRICS", "World"]
+__all__ = ["METRICS", "Container", "Failure", "World"]
