@@ -97,6 +97,9 @@ class Index:
             with (directory / DOCUMENTS).open(encoding="utf-8") as file:
                 self.records = tuple(Record(**json.loads(line)) for line in file)
             rows = np.load(directory / ROWS, allow_pickle=False)
+            text = directory / PASSAGES
+            empty = not text.stat().st_size
+            self._text: Any = b"" if empty else np.memmap(text, dtype=np.uint8, mode="r")
             # By its bytes: FAISS reports a damaged file on stderr as well when it opens one itself.
             data = np.fromfile(directory / VECTORS, dtype=np.uint8)
             self.vectors: Any = faiss.deserialize_index(data)
@@ -116,18 +119,14 @@ class Index:
         if len(set(sizes)) != 1 or shape != (int(self.vectors.d), len(self.records)):
             raise IndexUnusable(f"{self.directory}: its parts disagree; rebuild it")
 
-    def passage(self, row: int) -> Passage:
-        with (self.directory / PASSAGES).open("rb") as file:
-            file.seek(int(self._offsets[row]))
-            return Passage(**json.loads(file.readline()))
-
     def passages(self, record: Record) -> list[Passage]:
-        """All passages of a document, in one read."""
+        """All passages of a document. Its bytes stay mapped, so a newer generation takes nothing away."""
         if not record.count:
             return []
-        with (self.directory / PASSAGES).open("rb") as file:
-            file.seek(int(self._offsets[record.first]))
-            return [Passage(**json.loads(file.readline())) for _ in range(record.count)]
+        last = record.first + record.count
+        end = int(self._offsets[last]) if last < len(self._offsets) else len(self._text)
+        lines = bytes(self._text[int(self._offsets[record.first]) : end]).splitlines()
+        return [Passage(**json.loads(line)) for line in lines]
 
     def vectors_of(self, record: Record) -> Vectors:
         return self.vectors.reconstruct_n(record.first, record.count)

@@ -145,6 +145,25 @@ def test_carried_passages_are_found_as_before(tmp_path: Path) -> None:
     assert (hits[0].runbook_id, hits[0].origin, hits[0].path) == ("doc/note", "yours", str(note))
 
 
+def test_an_index_of_nothing_finds_nothing(shelf: Path) -> None:
+    for path in shelf.rglob("*.md"):
+        path.unlink()
+    library._shipped_sources.cache_clear()
+    assert open_searcher("lexical").search("anything at all") == []
+
+
+def test_an_open_index_outlives_its_successors(tmp_path: Path) -> None:
+    embedder = LexicalEmbedder()
+    searcher = open_searcher("lexical")
+    for number in range(3):
+        note = tmp_path / f"note-{number}.txt"
+        note.write_text("The vault is unsealed by two people.")
+        library.add(note)
+        building.update(embedder)
+    assert not searcher.index.directory.exists()
+    assert searcher.search("manifest unknown ImagePullBackOff")[0].runbook_id == "image/not-found"
+
+
 def test_a_users_runbook_replaces_ours(tmp_path: Path) -> None:
     team = tmp_path / "team"
     write_runbook(team, "image/not-found", "Ask the registry team", "ImagePullBackOff, x", "x", "Call 4711.")
