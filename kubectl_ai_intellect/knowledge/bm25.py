@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-K1 = 1.2
+K1 = 2.0
 B = 0.75
 POSTINGS = "postings.npy"
 VOCABULARY = "vocabulary.tsv"

@@ -17,7 +17,7 @@ from kubectl_ai_intellect.knowledge.runbook import Runbook, clean
 LIMIT = 600
 Kind = Literal["title", "symptom", "expect", "body"]
 # How much a word counts by where it stands: a symptom is a promise, prose mentions many things.
-WEIGHT: dict[str, float] = {"title": 3.0, "symptom": 2.0, "expect": 1.5, "body": 1.0}
+WEIGHT: dict[str, float] = {"title": 2.0, "symptom": 2.0, "expect": 1.0, "body": 0.5}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from kubectl_ai_intellect.kube.command import Command, parse
 
 _PLACEHOLDER = re.compile(r"\{[a-z][a-z0-9_-]*\}")
-_FILLINGS = ("x", "1")  # a name, and where a flag wants one, a number
+_FILLINGS = ("x", "1", "x/x")  # a name, and where one is wanted, a number or a kind with a name
 
 
 def refusal(command: str) -> str:
