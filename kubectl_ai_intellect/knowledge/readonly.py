@@ -14,6 +14,7 @@ def refusal(command: str) -> str:
     """Why the command is not a read; empty when it is one."""
     if not command.startswith("kubectl "):
         return "it must begin with 'kubectl'"
+    command = command.replace("{namespace}", "x")
     reason = ""
     for filling in _FILLINGS:
         parsed = parse(_PLACEHOLDER.sub(filling, command))
