@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import defaultdict
 from pathlib import Path
 
@@ -61,10 +62,9 @@ def test_its_commands_are_sound(path: Path) -> None:
     for check in runbook.checks:
         assert refusal(check.command) == "", check.command
     for fix in runbook.fixes:
-        if fix.yaml:
+        if fix.yaml and "{{" not in fix.yaml:  # a Helm template is no YAML before it is rendered
             assert list(yaml.safe_load_all(re.sub(r"\{[a-z][a-z0-9_-]*\}", "x", fix.yaml))), fix.title
-        for line in fix.command.splitlines():
-            assert line.count("'") % 2 == 0 or "'" in fix.command.replace(line, ""), line
+        shlex.split(fix.command)  # its quotes are closed
     fences = re.findall(r"^\s*(```|~~~)", runbook.body, re.MULTILINE)
     assert len(fences) % 2 == 0, "a fenced block is not closed"
 
