@@ -273,11 +273,9 @@ def known(state: State, read: Read) -> bool:
     """Whether a State already holds the answer to a read (a whole list answers for a narrower one)."""
     if read in state.fetched:
         return True
-    wide = read._replace(of=read.of._replace(namespace=""), options=())
-    narrow = read._replace(options=())
     if read.what == "list":
-        return narrow in state.fetched or wide in state.fetched
-    if read.what == "get":
+        return state.listed(read.of)
+    if read.what == "get" and not read.options:
         return state.find(read.of) is not None or state.absent(read.of)
     return False
 

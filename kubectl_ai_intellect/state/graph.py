@@ -134,6 +134,10 @@ class State:
         unread = answer.unread if answer else Unread(Ref(group, kind, namespace or "", ""))
         return Listing(tuple(items), bool(answer and answer.complete and not answer.unread), unread)
 
+    def listed(self, what: Ref) -> bool:
+        """Whether a list of this kind was asked for here, with whatever answer."""
+        return self._list_answer(what.group, what.kind, what.namespace) is not None
+
     @cached_property
     def by_uid(self) -> dict[str, Object]:
         return {found.uid: found for found in self._objects.values() if found.uid}

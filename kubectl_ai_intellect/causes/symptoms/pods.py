@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from kubectl_ai_intellect.causes.base import Symptom
 from kubectl_ai_intellect.causes.facts import hits
+from kubectl_ai_intellect.evidence.logs import LogHit
 from kubectl_ai_intellect.kube.source import Object, when
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import Container, containers, is_finished, is_ready, phase
@@ -135,8 +136,10 @@ def _troubled(state: State, pod: Object, each: Container) -> bool:
     if each.role == "init":
         return bool(each.waiting or each.death or each.running)
     died = _died(each)
+    if _standing(state, each, *UNREACHED, "dns-failure", "forbidden", "cloud-denied"):
+        return True
     if died is None:
-        return bool(hits(state, each.ref, *UNREACHED, "dns-failure", "forbidden", "cloud-denied"))
+        return False
     often = each.restarts >= 3 and state.now - died < RECENT
     return often or state.now - died < timedelta(minutes=10)
 
@@ -174,15 +177,20 @@ def _probe_kills(state: State, each: Container) -> str:
     return ""
 
 
+def _standing(state: State, each: Container, *kinds: str) -> list[LogHit]:
+    """Failures that the log tells of and that were not made up for later on."""
+    return [hit for hit, _ in hits(state, each.ref, *kinds) if not hit.recovered]
+
+
 def _told_by_log(state: State, each: Container) -> Iterator[Symptom]:
-    for hit, _ in hits(state, each.ref, *UNREACHED):
+    for hit in _standing(state, each, *UNREACHED):
         peer = f"{hit.peer.host}:{hit.peer.port or ''}" if hit.peer else ""
         yield Symptom("client-failing", each.ref, hit.at, f"{hit.kind} {peer}".strip())
-    for hit, _ in hits(state, each.ref, "dns-failure"):
+    for hit in _standing(state, each, "dns-failure"):
         yield Symptom("name-failing", each.ref, hit.at, hit.name or (hit.peer.host if hit.peer else ""))
-    for hit, _ in hits(state, each.ref, "forbidden", "cloud-denied"):
+    for hit in _standing(state, each, "forbidden", "cloud-denied"):
         yield Symptom("access-denied", each.ref, hit.at, hit.kind)
-    for hit, _ in hits(state, each.ref, "slow"):
+    for hit in _standing(state, each, "slow"):
         yield Symptom("slow", each.ref, hit.at)
 
 

@@ -1,0 +1,82 @@
+# The front door: `make demo` to see it work, `make test` to prove it. Both set up all they need.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubectl-intellect
+LLAMA  := 0.3.36
+WHEELS := $(CACHE)/wheels/llama-$(LLAMA)
+JOBS   ?= 8
+
+export PYTHONWARNDEFAULTENCODING := 0
+
+.PHONY: help setup setup-local demo test test-all test-unit test-model test-controlplane test-realnode lint fmt types layers \
+        bench dist cluster clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+setup: $(VENV)/.ready  ## a virtual environment with everything locked in requirements-dev.lock
+
+$(VENV)/.ready: requirements-dev.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup-local: $(VENV)/.local  ## the same with llama.cpp, compiled once and cached (some minutes)
+
+$(VENV)/.local: $(VENV)/.ready
+	@ls $(WHEELS)/llama_cpp_python-*.whl >/dev/null 2>&1 || { \
+	  echo "compiling llama.cpp (once, some minutes) …"; mkdir -p $(WHEELS); \
+	  $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEELS) llama-cpp-python==$(LLAMA); }
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(WHEELS)/llama_cpp_python-*.whl
+	@touch $@
+
+demo: setup  ## diagnose a recorded incident, with no cluster at hand
+	@$(BIN)/kubectl-intellect demo crash
+
+test: lint types layers test-unit test-model test-controlplane test-realnode test-bundle  ## all the set-up, then all tests
+
+test-unit: setup  ## what needs neither cluster nor model file (under two minutes)
+	$(BIN)/python -m pytest -q -m "not controlplane and not realnode and not model and not bundle" \
+	  --cov --cov-report=term:skip-covered tests
+
+test-model: setup-local  ## llama.cpp with real model files
+	$(BIN)/python -m pytest -q -m "model and not controlplane and not realnode" tests
+
+test-controlplane: setup  ## a real API server, scheduler and controllers (built from Go modules, cached)
+	$(BIN)/python -m pytest -q -m "controlplane and not realnode" tests
+
+test-realnode: setup  ## a real node: kubelet, containers, real faults (root on Linux)
+	$(BIN)/python -m pytest -q -m "realnode" tests
+
+test-bundle: setup-local  ## the packaged plugin
+	$(BIN)/python -m pytest -q -m "bundle" tests
+
+lint: setup  ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+fmt: setup  ## format and mend what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: setup  ## pyright, strict
+	$(BIN)/pyright
+
+layers: setup  ## lower rooms never import higher ones
+	$(BIN)/lint-imports
+
+bench: setup  ## accuracy, speed and size, in ratios
+	$(BIN)/python -m benchmarks
+
+dist: setup-local  ## the plugin archive for this platform
+	$(BIN)/python -m plugin.bundle
+
+cluster: setup  ## leave a real test cluster running and print its kubeconfig
+	$(BIN)/python -m tests.cluster up --node
+
+clean:  ## what was built here (not the caches)
+	rm -rf build dist .pytest_cache .ruff_cache .coverage htmlcov $(VENV)

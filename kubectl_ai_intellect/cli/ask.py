@@ -1,0 +1,95 @@
+"""`kubectl intellect QUESTION` and `scan`: from parsed flags to a report."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kubectl_ai_intellect.cli.flags import Options
+from kubectl_ai_intellect.errors import UsageError
+from kubectl_ai_intellect.kube.refs import Ref, named
+from kubectl_ai_intellect.kube.source import Source
+from kubectl_ai_intellect.report import Report
+
+
+def open_source(options: Options) -> Source:
+    """The cluster, or the case file of --from."""
+    if options.source:
+        from kubectl_ai_intellect.kube.case import CaseSource
+
+        return CaseSource(options.source)
+    from kubectl_ai_intellect.kube.session import connect
+
+    return connect(options.flags, options.seconds)
+
+
+def target_of(words: tuple[str, ...], namespace: str, source: Source) -> Ref | None:
+    """KIND/NAME, or KIND NAME, as the only words."""
+    if len(words) == 1 and words[0].count("/") == 1:
+        kind, name = words[0].split("/")
+    elif len(words) == 2 and named(words[0]) and words[1].replace("-", "").replace(".", "").isalnum():
+        kind, name = words
+    else:
+        return None
+    if not kind or not name or any(each.isspace() for each in words[0]):
+        return None
+    known = named(kind)
+    if known is None:
+        known = next(
+            (each for each in source.resources() if kind.lower() in (each.plural, each.kind.lower(), *each.short,
+                                                                   f"{each.plural}.{each.group}")), None)  # fmt: skip
+    if known is None:
+        raise UsageError(f'the server has no kind "{kind}"; `kubectl api-resources` lists what there is')
+    return Ref(known.group, known.kind, namespace if known.namespaced else "", name)
+
+
+def ask(options: Options, *, progress: Callable[[str], None], choose: Callable[[list[str]], int | None] | None) -> Report:
+    """Answer one question."""
+    source = open_source(options)
+    if options.record:
+        from kubectl_ai_intellect.evidence.redact import redact
+        from kubectl_ai_intellect.kube.case import Recorder
+
+        recorder = Recorder(source, redact)
+        report = _ask(options, recorder, progress, choose)
+        recorder.write(options.record, question=" ".join(options.words))
+        return report
+    return _ask(options, source, progress, choose)
+
+
+def _ask(options: Options, source: Source, progress: Callable[[str], None], choose: Any) -> Report:
+    from kubectl_ai_intellect.investigate.answering import Answering
+    from kubectl_ai_intellect.investigate.desk import Desk
+    from kubectl_ai_intellect.investigate.reading import Reader
+    from kubectl_ai_intellect.investigate.scope import Scope
+
+    namespace = options.flags.namespace or source.namespace or "default"
+    target = None if options.forced else target_of(options.words, namespace, source)
+    everywhere = options.flags.all_namespaces and target is None
+    scope = Scope("" if everywhere else namespace, target)
+    question = " ".join(options.words)
+    if target is not None:
+        question = f"what is wrong with {target.short}"
+    deadline = time.monotonic() + options.seconds if options.seconds else None
+    desk = Desk(Reader(source), scope, question, deadline=deadline)
+    answering = Answering(desk, source.context, namespace, interactive=choose is not None, whole=everywhere)
+    progress(f"reading {answering.where()}")
+    from kubectl_ai_intellect.investigate.graph import investigate
+
+    thread = f"{time.time_ns()}"
+    return investigate(answering, thread=thread, progress=progress, choose=choose or (lambda options: None))
+
+
+def ask_number(options: list[str]) -> int | None:
+    """A numbered list on the terminal; nothing chosen means the worst."""
+    print("Which one do you mean?", file=sys.stderr)
+    for number, text in enumerate(options, 1):
+        print(f"  {number}. {text}", file=sys.stderr)
+    print(f"Number (1-{len(options)}, Enter for 1): ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline().strip()
+    return int(answer) - 1 if answer.isdigit() and 1 <= int(answer) <= len(options) else 0
+
+
+__all__ = ["ask", "ask_number", "open_source", "target_of"]

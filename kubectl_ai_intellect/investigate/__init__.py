@@ -1,0 +1,1 @@
+"""The loop: understand, read, hypothesise, probe, analyse, conclude."""

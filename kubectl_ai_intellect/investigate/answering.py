@@ -1,0 +1,227 @@
+"""One question from its words to its report: what the graph's nodes do, each a step that can be called alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from kubectl_ai_intellect import inform
+from kubectl_ai_intellect.investigate.conclude import Ledger, healthy, inconclusive, named, verdict_of
+from kubectl_ai_intellect.investigate.desk import Desk
+from kubectl_ai_intellect.investigate.scope import Scope
+from kubectl_ai_intellect.kube.refs import Ref, ref
+from kubectl_ai_intellect.kube.source import Read, get_of, list_of
+from kubectl_ai_intellect.question import Asked, Resolution, resolve, understand
+from kubectl_ai_intellect.report import Answer, Diagnosis, Passage, Report, Table, Usage, Verdict
+from kubectl_ai_intellect.state.graph import State
+
+Explain = Callable[["Answering", Diagnosis], Diagnosis]
+
+
+@dataclass
+class Answering:
+    """The question, its desk, and what was made of it so far."""
+
+    desk: Desk
+    context: str
+    namespace: str
+    interactive: bool = False
+    whole: bool = False  # -A, or the words ask about all namespaces
+    asked: Asked | None = None
+    resolution: Resolution | None = None
+    candidates: tuple[Ref, ...] = ()
+    reads: list[Read] = field(default_factory=list[Read])
+    table: Table | None = None
+    passages: list[Passage] = field(default_factory=list[Passage])
+
+    # -- the nodes' work -----------------------------------------------------------------------------------------
+
+    def understand(self) -> None:
+        self.asked = understand(self.desk.question)
+        if self.asked.namespace:
+            self.desk.scope = Scope(self.asked.namespace)
+        elif self.asked.everywhere and self.desk.scope.target is None:
+            self.desk.scope = Scope("")
+
+    def read(self) -> None:
+        """Read the scope, and find in it what the words mean."""
+        asked = self.asked
+        assert asked is not None, "understand comes first"
+        if asked.intent in ("decline", "action"):
+            self.table = Table(status="declined", text=asked.reason)
+            return
+        self.desk.state = self.desk.reader.start(self.desk.scope)
+        self._namespace_exists()
+        if asked.intent == "information":
+            self._inform(asked)
+            return
+        if self.desk.scope.target is None:
+            self._resolve(asked)
+        else:
+            self._must_exist(self.desk.scope.target)
+
+    def _namespace_exists(self) -> None:
+        namespace = self.desk.scope.namespace
+        if namespace and self.desk.known.absent(ref("Namespace", "", namespace)):
+            known = self.desk.reader.more(self.desk.known, [list_of("Namespace")])
+            near = close(namespace, [each.ref for each in known.all("Namespace")])
+            text = f'namespace "{namespace}" does not exist' + _offer(near)
+            self.table = Table(status="not_found", text=text, near=[named(each) for each in near], command="kubectl get namespaces")
+
+    def _inform(self, asked: Asked) -> None:
+        namespace = self.desk.scope.namespace
+        self.desk.state = self.desk.reader.more(self.desk.known, inform.needs(asked, namespace))
+        self.desk.think()
+        self.resolution = resolve(self.desk.known, asked, self.desk.symptoms)
+        self.table = inform.answer(self.desk.known, asked, self.resolution, namespace)
+
+    def _resolve(self, asked: Asked) -> None:
+        if self.table is not None:
+            return
+        self.desk.think()
+        found = self.resolution = resolve(self.desk.known, asked, self.desk.symptoms)
+        if found.namespace and found.namespace != self.desk.scope.namespace:
+            self.desk.scope = Scope(found.namespace)
+            self.desk.state = self.desk.reader.start(self.desk.scope)
+            self.desk.think()
+            found = self.resolution = resolve(self.desk.known, asked, self.desk.symptoms)
+        if found.target is not None:
+            self.aim(found.target)
+        elif found.candidates:
+            self.candidates = found.candidates
+            if not self.interactive:
+                self.aim(found.candidates[0])
+        elif found.absent:
+            self._not_found(found)
+
+    def _not_found(self, found: Resolution) -> None:
+        near = list(found.near)
+        if not near:
+            wider = self.desk.reader.more(self.desk.known, [list_of("Deployment"), list_of("Pod", limit="500")])
+            near = close(found.absent, [each.ref for kind in ("Deployment", "Pod") for each in wider.all(kind)])
+        where = f" in namespace {self.desk.scope.namespace}" if self.desk.scope.namespace else ""
+        self.table = Table(status="not_found", text=f'nothing named "{found.absent}" exists{where}' + _offer(near),
+                           near=[named(each) for each in near], command=f"kubectl get all -n {self.desk.scope.namespace}")  # fmt: skip
+
+    def _must_exist(self, target: Ref) -> None:
+        if self.table is None and self.desk.known.absent(target):
+            everything = [each.ref for each in self.desk.known.all(target.kind, group=target.group)]
+            near = close(target.name, everything)
+            lost = self.desk.known.events_named(target)
+            said = f"; it is gone, its last event was {lost[0].reason}: {lost[0].message}" if lost else ""
+            where = f" in namespace {target.namespace}" if target.namespace else ""
+            self.table = Table(status="not_found", text=f"{target.short} does not exist{where}{said}" + _offer(near),
+                               near=[named(each) for each in near], command=get_of(target).kubectl())  # fmt: skip
+
+    def aim(self, target: Ref) -> None:
+        """Take this object for what the question is about."""
+        self.desk.scope = Scope(target.namespace or self.desk.scope.namespace, target)
+        if target.kind in ("Node", "Namespace"):
+            self.desk.state = self.desk.known.including(self.desk.reader.start(self.desk.scope).fetched.values())
+        self.desk.think()
+
+    def retrieve(self) -> None:
+        """Ask the runbooks where symptoms stay open; a known cause finds its runbook by id."""
+        assessment = self.desk.assessment
+        if assessment is None or assessment.roots or not (assessment.open or self.desk.focus):
+            return
+        from kubectl_ai_intellect import knowledge
+
+        facts = [f"{each.kind} {each.note}" for each in assessment.open[:5]]
+        hits = knowledge.search(" ".join([self.desk.question, *facts]), k=3)
+        self.passages = [Passage(runbook=hit.runbook_id, section=hit.section, text=hit.passage, score=hit.score) for hit in hits]
+
+    def conclude(self) -> Report:
+        usage = Usage(apiCalls=self.desk.reader.requests, apiBytes=self.desk.reader.size,
+                      wallMs=int((time.monotonic() - self.desk.began) * 1000))  # fmt: skip
+        namespace = self.desk.scope.namespace or "all namespaces"
+        if self.table is not None:
+            return Answer(question=self.desk.question, context=self.context, namespace=namespace, answer=self.table, usage=usage)
+        ledger = Ledger(self.desk.known)
+        verdict, others = self.verdicts(ledger)
+        return Diagnosis(
+            question=self.desk.question,
+            context=self.context,
+            namespace=namespace,
+            verdict=verdict,
+            findings=others,
+            evidence=ledger.entries,
+            steps=self.desk.steps,
+            passages=self.passages,
+            usage=usage,
+        )
+
+    # -- verdicts ------------------------------------------------------------------------------------------------
+
+    def missing(self) -> list[str]:
+        told = list(self.desk.reader.unread.values())
+        if self.desk.out_of_time():
+            told.append("the time given with --timeout ran out: this is the best answer so far")
+        return told
+
+    def verdicts(self, ledger: Ledger) -> tuple[Verdict, list[Verdict]]:
+        """The verdict on what was asked, and the other independent roots in scope."""
+        assessment = self.desk.assessment
+        assert assessment is not None, "think comes first"
+        missing = self.missing()
+        roots = [verdict_of(self.desk.known, root, ledger, missing) for root in assessment.roots]
+        ranked = sorted(roots, key=lambda each: (_rank(each), -each.confidence))
+        if ranked:
+            others = ranked[1:] + self._elsewhere(ledger, ranked)
+            return ranked[0], others[:20]
+        if self.desk.focus:
+            pending = [read.kubectl() for read in self.desk.next_reads()[:3]]
+            return inconclusive(assessment, ledger, missing, pending), self._elsewhere(ledger, [])
+        return healthy(self.where(), missing, assessment.advice), self._elsewhere(ledger, [])
+
+    def _elsewhere(self, ledger: Ledger, told: Sequence[Verdict]) -> list[Verdict]:
+        """Roots of trouble in the namespace that the question was not about, told apart from the answer."""
+        scope = self.desk.scope
+        if scope.target is None or not scope.namespace:
+            return []
+        from kubectl_ai_intellect.causes.assess import assess
+        from kubectl_ai_intellect.causes.base import causes
+        from kubectl_ai_intellect.investigate.scope import focus
+
+        wider = focus(self.desk.known, self.desk.symptoms, Scope(scope.namespace))
+        mine = set(self.desk.focus)
+        found = assess(self.desk.known, self.desk.symptoms, causes(), [each for each in wider if each not in mine])
+        have = {(each.cause, each.object.name if each.object else "") for each in told}
+        return [
+            verdict_of(self.desk.known, root, ledger)
+            for root in found.roots[:5]
+            if (root.finding.cause, root.finding.object.name) not in have and root.finding.strength in ("proved", "likely")
+        ]
+
+    def where(self) -> str:
+        scope = self.desk.scope
+        if scope.target is not None:
+            return f"{scope.target.short}" + (f" of namespace {scope.namespace}" if scope.namespace else "")
+        return f"namespace {scope.namespace}" if scope.namespace else "the cluster"
+
+
+def _rank(verdict: Verdict) -> int:
+    return ("critical", "high", "medium", "low").index(verdict.severity)
+
+
+def close(name: str, refs: Sequence[Ref]) -> list[Ref]:
+    """Objects whose names are near to one that does not exist."""
+    import difflib
+
+    names = difflib.get_close_matches(name, [each.name for each in refs], n=3, cutoff=0.6)
+    inside = [each.name for each in refs if name in each.name or each.name in name]
+    wanted = list(dict.fromkeys([*names, *inside]))[:3]
+    return [next(each for each in refs if each.name == one) for one in wanted]
+
+
+def _offer(near: Sequence[Ref]) -> str:
+    if not near:
+        return ""
+    listed = ", ".join(f"{each.short} (namespace {each.namespace})" if each.namespace else each.name for each in near)
+    return f"; did you mean {listed}?"
+
+
+
+
+__all__ = ["Answering", "close"]

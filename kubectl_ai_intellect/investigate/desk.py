@@ -1,0 +1,107 @@
+"""The desk of one investigation: what was asked, read and concluded so far. Lives beside the graph, not in it.
+
+The graph's own state holds ids and numbers only, so that its checkpoints stay small; objects stay here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from kubectl_ai_intellect.causes.assess import Assessment, assess, wanted
+from kubectl_ai_intellect.causes.base import Symptom, causes
+from kubectl_ai_intellect.causes.symptoms import derive
+from kubectl_ai_intellect.investigate.reading import Reader, quiet_logs
+from kubectl_ai_intellect.investigate.scope import Scope, focus, latent
+from kubectl_ai_intellect.kube.source import Read
+from kubectl_ai_intellect.report import StepRecord
+from kubectl_ai_intellect.state.graph import State
+
+PROBES = 8
+"""How many rounds of further reads an investigation may take."""
+
+
+@dataclass
+class Desk:
+    """Everything an investigation works on."""
+
+    reader: Reader
+    scope: Scope
+    question: str
+    deadline: float | None = None  # time.monotonic(), after which the best answer so far is given
+    state: State | None = None
+    symptoms: list[Symptom] = field(default_factory=list[Symptom])
+    focus: list[Symptom] = field(default_factory=list[Symptom])
+    assessment: Assessment | None = None
+    asked: set[Read] = field(default_factory=set[Read])
+    steps: list[StepRecord] = field(default_factory=list[StepRecord])
+    looked_at_quiet: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def known(self) -> State:
+        assert self.state is not None, "nothing was read yet"
+        return self.state
+
+    def out_of_time(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def think(self) -> None:
+        """Derive symptoms and assess them with what is known now."""
+        self.symptoms = derive(self.known)
+        self.focus = focus(self.known, self.symptoms, self.scope)
+        self.assessment = assess(self.known, self.symptoms, causes(), self.focus)
+        if not self.assessment.roots:
+            quiet = latent(self.symptoms, self.scope)
+            second = assess(self.known, self.symptoms, causes(), quiet)
+            sure = tuple(root for root in second.roots if root.finding.strength in ("proved", "likely"))
+            self.assessment = Assessment(sure, self.assessment.open, self.assessment.considered + second.considered,
+                                         self.assessment.symptoms, second.advice)  # fmt: skip
+
+    def next_reads(self) -> list[Read]:
+        """What would decide more: the reads of the mechanisms that are awake, then logs that nobody looked at."""
+        near = self.focus or latent(self.symptoms, self.scope)
+        upstream = [step.symptom for root in (self.assessment.roots if self.assessment else ()) for step in root.chain]
+        reads = wanted(self.known, dict.fromkeys([*near, *upstream]), causes())
+        reads = [read for read in reads if read not in self.asked]
+        if not reads and not self.looked_at_quiet and not self._decided():
+            self.looked_at_quiet = True
+            reads = [read for read in quiet_logs(self.known, self.scope) if read not in self.asked]
+        return reads
+
+    def _decided(self) -> bool:
+        return bool(self.assessment and any(root.value >= 6 for root in self.assessment.roots))
+
+    def probe(self, reads: Sequence[Read]) -> None:
+        """Read further, and note each kind of read as a step with the command that a person would type."""
+        hypothesis = self.hypothesis()
+        start = time.monotonic()
+        before = len(self.symptoms)
+        self.asked.update(reads)
+        self.state = self.reader.more(self.known, reads)
+        self.think()
+        spent = int((time.monotonic() - start) * 1000)
+        groups: dict[tuple[str, str], list[Read]] = {}
+        for read in reads:
+            groups.setdefault((read.what, read.of.kind), []).append(read)
+        for group in groups.values():
+            more = f" (and {len(group) - 1} like it)" if len(group) > 1 else ""
+            outcome = self.hypothesis() + (f"; {len(self.symptoms) - before} new symptoms" if len(self.symptoms) > before else "")
+            self.note(hypothesis, group[0].kubectl() + more, outcome, spent)
+
+    def note(self, hypothesis: str, command: str, finding: str, ms: int, tokens: int = 0) -> None:
+        self.steps.append(StepRecord(n=len(self.steps) + 1, hypothesis=hypothesis, command=command, finding=finding,
+                                     ms=ms, tokens=tokens))  # fmt: skip
+
+    def hypothesis(self) -> str:
+        """The leading hypothesis, in a few words."""
+        if self.assessment is None:
+            return "none yet"
+        if self.assessment.roots:
+            root = self.assessment.roots[0]
+            return f"{root.finding.cause} at {root.finding.object.short} ({root.finding.strength})"
+        return f"{len(self.focus)} symptoms unexplained" if self.focus else "nothing wrong so far"
+
+
+__all__ = ["PROBES", "Desk"]

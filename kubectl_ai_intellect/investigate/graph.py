@@ -1,0 +1,163 @@
+"""The loop as a LangGraph graph: understand → read → hypothesise ⇄ probe → retrieve → explain → conclude.
+
+The graph's stream is the only feed of progress. Choosing between ambiguous targets is an interrupt of its own node, so
+that asking and reading are never done twice.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from kubectl_ai_intellect.investigate.answering import Answering
+from kubectl_ai_intellect.investigate.desk import PROBES, Desk
+from kubectl_ai_intellect.kube.refs import Ref
+from kubectl_ai_intellect.report import Report
+
+for _name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING"):
+    os.environ[_name] = "false"  # nothing phones home, whatever the user's shell says
+for _name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+    os.environ.setdefault(_name, "1")
+
+Choose = Callable[[list[str]], int | None]
+
+
+class Work(TypedDict, total=False):
+    """What a checkpoint holds: words and numbers, never objects."""
+
+    question: str
+    namespace: str
+    target: list[str]
+    candidates: list[list[str]]
+    probes: int
+    done: bool
+    told: list[str]
+
+
+@dataclass
+class Loop:
+    """The nodes, over one desk."""
+
+    answering: Answering
+    report: Report | None = None
+    messages: list[str] = field(default_factory=list[str])
+
+    @property
+    def desk(self) -> Desk:
+        return self.answering.desk
+
+    def understand(self, work: Work) -> Work:
+        self.answering.understand()
+        return {"told": [f"reading {self.answering.where()}"]}
+
+    def read(self, work: Work) -> Work:
+        start = time.monotonic()
+        self.answering.read()
+        count = len(self.desk.known.all("Pod"))
+        spent = int((time.monotonic() - start) * 1000)
+        namespace = self.desk.scope.namespace
+        scope = ["-n", namespace] if namespace else ["-A"]
+        self.desk.note("what is there", f"kubectl get pods,events,deployments,services {' '.join(scope)}", f"{count} pods read", spent)
+        candidates = [list(each) for each in self.answering.candidates]
+        return {"candidates": candidates, "done": self.answering.table is not None, "told": [f"read {count} pods"]}
+
+    def choose(self, work: Work) -> Work:
+        """Ask which one is meant; without a terminal the worst is taken."""
+        from langgraph.types import interrupt
+
+        candidates = [Ref(*each) for each in work.get("candidates") or []]
+        picked = interrupt({"candidates": [str(each) for each in candidates]})
+        if isinstance(picked, int) and 0 <= picked < len(candidates):
+            self.answering.aim(candidates[picked])
+            return {"target": list(candidates[picked])}
+        return {"target": []}
+
+    def hypothesise(self, work: Work) -> Work:
+        self.desk.think()
+        return {"told": [self.desk.hypothesis()]}
+
+    def probe(self, work: Work) -> Work:
+        reads = self.answering.reads
+        self.desk.probe(reads)
+        return {"probes": work.get("probes", 0) + 1, "told": [f"{len(reads)} reads: {self.desk.hypothesis()}"]}
+
+    def retrieve(self, work: Work) -> Work:
+        self.answering.retrieve()
+        return {"told": ["looking into runbooks"] if self.answering.passages else []}
+
+    def conclude(self, work: Work) -> Work:
+        self.report = self.answering.conclude()
+        return {"done": True, "told": []}
+
+    def after_read(self, work: Work) -> str:
+        if work.get("done"):
+            return "conclude"
+        return "choose" if len(work.get("candidates") or []) > 1 and self.answering.interactive else "hypothesise"
+
+    def after_thought(self, work: Work) -> str:
+        if work.get("probes", 0) >= PROBES or self.desk.out_of_time():
+            return "retrieve"
+        self.answering.reads = self.desk.next_reads()
+        return "probe" if self.answering.reads else "retrieve"
+
+
+def build(loop: Loop, checkpointer: Any = None) -> Any:
+    """The compiled graph."""
+    from langgraph.graph import END, START, StateGraph
+
+    graph: Any = StateGraph(Work)
+    for name in ("understand", "read", "choose", "hypothesise", "probe", "retrieve", "conclude"):
+        graph.add_node(name, getattr(loop, name))
+    graph.add_edge(START, "understand")
+    graph.add_edge("understand", "read")
+    graph.add_conditional_edges("read", loop.after_read, ["choose", "hypothesise", "conclude"])
+    graph.add_edge("choose", "hypothesise")
+    graph.add_conditional_edges("hypothesise", loop.after_thought, ["probe", "retrieve"])
+    graph.add_conditional_edges("probe", loop.after_thought, ["probe", "retrieve"])
+    graph.add_edge("retrieve", "conclude")
+    graph.add_edge("conclude", END)
+    return graph.compile(checkpointer=checkpointer)
+
+
+def investigate(
+    answering: Answering,
+    *,
+    thread: str,
+    checkpointer: Any = None,
+    progress: Callable[[str], None] = lambda text: None,
+    choose: Choose = lambda options: None,
+) -> Report:
+    """Run the loop to its end, telling progress from its stream and asking where it is interrupted."""
+    loop = Loop(answering)
+    graph = build(loop, checkpointer)
+    config = {"configurable": {"thread_id": thread}, "recursion_limit": 60}
+    inputs: Any = {"question": answering.desk.question, "probes": 0}
+    while True:
+        options = None
+        for update in _stream(graph, inputs, config, checkpointer is not None):
+            for name, value in update.items():
+                if name == "__interrupt__":
+                    options = value[0].value["candidates"]
+                else:
+                    for text in (value or {}).get("told") or ():
+                        progress(text)
+        if options is None:
+            break
+        from langgraph.types import Command
+
+        inputs = Command(resume=choose(options))
+    assert loop.report is not None, "the graph ends in a report"
+    return loop.report
+
+
+def _stream(graph: Any, inputs: Any, config: Mapping[str, Any], durable: bool) -> Iterator[Mapping[str, Any]]:
+    options: dict[str, Any] = {"stream_mode": "updates"}
+    if durable:
+        options["durability"] = "exit"
+    yield from graph.stream(inputs, config, **options)
+
+
+__all__ = ["Loop", "Work", "build", "investigate"]

@@ -1,0 +1,127 @@
+"""From a scope to a State: the first look, and the further reads that mechanisms ask for, within a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from kubectl_ai_intellect.causes.assess import known
+from kubectl_ai_intellect.causes.needs import first_look
+from kubectl_ai_intellect.evidence.logs import digest
+from kubectl_ai_intellect.investigate.scope import Scope
+from kubectl_ai_intellect.kube.refs import Ref, ref
+from kubectl_ai_intellect.kube.source import Fetched, Read, Source, get_of, list_of, logs_of
+from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.pods import containers, is_finished
+from kubectl_ai_intellect.state.relations import workload_of
+
+PAGE = "500"
+"""A question about one object reads at most one page of each kind around it."""
+LOGS_PER_CONTAINER = 2
+LOGS = 40
+QUIET_WORKLOADS = 15
+
+
+@dataclass
+class Reader:
+    """Asks a source and keeps count; the States it hands out are immutable."""
+
+    source: Source
+    requests: int = 0
+    size: int = 0
+    unread: dict[str, str] = field(default_factory=dict[str, str])
+    logs: int = 0
+
+    def start(self, scope: Scope) -> State:
+        """The State after the first look."""
+        answers = self.fetch(first_reads(scope))
+        state = State(self.source.now(), scope.namespace, self.source.context, digest=digest).including(answers)
+        further = [read for read in following(state, scope) if not known(state, read)]
+        return state.including(self.fetch(further)) if further else state
+
+    def more(self, state: State, reads: Iterable[Read]) -> State:
+        """The State that also knows these reads; logs beyond the budget stay unread."""
+        chosen = self._affordable(state, dict.fromkeys(read for read in reads if not known(state, read)))
+        return state.including(self.fetch(chosen)) if chosen else state
+
+    def fetch(self, reads: Sequence[Read]) -> list[Fetched]:
+        answers = self.source.fetch(list(reads)) if reads else []
+        for answer in answers:
+            self.requests += answer.requests
+            self.size += answer.size
+            if answer.unread is not None and answer.unread.why in ("forbidden", "failed"):
+                what = f"{answer.read.what} {answer.read.of.kind}"
+                where = answer.read.of.namespace or "the cluster"
+                self.unread.setdefault(f"{what} in {where}", f"cannot {what} in {where}: {answer.unread.why}")
+        return answers
+
+    def _affordable(self, state: State, reads: Iterable[Read]) -> list[Read]:
+        """One pod speaks for its siblings: at most two pods of a workload, the same container of each."""
+        chosen: list[Read] = []
+        taken: dict[tuple[Ref, str, str], set[str]] = {}
+        for read in reads:
+            if read.what == "logs":
+                kin = taken.setdefault((workload_of(state, read.of), read.of.part, read.option("previous")), set())
+                if (len(kin) >= LOGS_PER_CONTAINER and read.of.name not in kin) or self.logs >= LOGS:
+                    continue
+                kin.add(read.of.name)
+                self.logs += 1
+            chosen.append(read)
+        return chosen
+
+
+def first_reads(scope: Scope) -> list[Read]:
+    look = first_look(scope.namespace)
+    leaders = list_of("Lease", "kube-system")
+    if scope.target is None:
+        return [*look, list_of("Node"), leaders, *([get_of(ref("Namespace", "", scope.namespace))] if scope.namespace else [])]
+    narrow = [read._replace(options=(("limit", PAGE),)) for read in look] if scope.namespace else []
+    own = [get_of(scope.target)]
+    if scope.target.namespace:
+        fields = f"involvedObject.name={scope.target.name}"
+        own.append(list_of("Event", scope.target.namespace, fields=fields))
+    else:
+        own.append(list_of("Event", "default", fields=f"involvedObject.name={scope.target.name}"))
+    return [*own, *narrow, leaders]
+
+
+def following(state: State, scope: Scope) -> list[Read]:
+    """What the first look shows to be needed at once: nodes of the pods that matter, or all for one without a node."""
+    pods = list(state.all("Pod"))
+    if scope.target is not None and scope.target.kind == "Pod":
+        pods = [pod for pod in pods if pod.ref == scope.target]
+    if scope.target is not None and scope.target.kind == "Node":
+        return [get_of(ref("Lease", "kube-node-lease", scope.target.name)),
+                list_of("Pod", "", fields=f"spec.nodeName={scope.target.name}")]  # fmt: skip
+    if scope.target is not None and scope.target.kind == "Namespace":
+        return first_look(scope.target.name)
+    waiting = [pod for pod in pods if not pod.spec.get("nodeName") and not is_finished(pod)]
+    reads: list[Read] = []
+    if waiting:
+        reads.append(list_of("Node"))
+    hosts = list(dict.fromkeys(pod.spec["nodeName"] for pod in pods if pod.spec.get("nodeName")))
+    if scope.target is not None:
+        reads += [get_of(ref("Node", "", name)) for name in hosts[:5]]
+    troubled = [
+        node.ref.name for node in state.all("Node") if (node.condition("Ready") or {}).get("status") != "True"
+    ]
+    reads += [get_of(ref("Lease", "kube-node-lease", name)) for name in (troubled or hosts)[:3]]
+    return reads
+
+
+def quiet_logs(state: State, scope: Scope) -> list[Read]:
+    """The logs of containers that look well, one pod for each workload: trouble that shows nowhere else."""
+    from kubectl_ai_intellect.investigate.scope import around
+
+    places = around(state, scope.target) if scope.target is not None else None
+    seen: dict[Ref, list[Read]] = {}
+    for pod in state.all("Pod", scope.namespace or None):
+        workload = workload_of(state, pod.ref)
+        if is_finished(pod) or workload in seen or (places is not None and pod.ref not in places):
+            continue
+        seen[workload] = [logs_of(each.ref) for each in containers(pod) if each.running is not None and each.role != "init"]
+    chosen = list(seen.values())[:QUIET_WORKLOADS]
+    return [read for reads in chosen for read in reads]
+
+
+__all__ = ["Reader", "first_reads", "following", "quiet_logs"]

@@ -1,0 +1,91 @@
+"""What a question is about: which symptoms count, and which merely lie around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.kube.refs import Ref
+from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.relations import WORKLOADS, Relation, near, owner_refs, pods_of, workload_of
+
+LATENT = frozenset(
+    "eviction-blocked node-closed quota-full traffic-guarded service-suspect mixed-image workload-idle stale-config "
+    "certificate-old scaler-capped slow binding-broken cronjob-idle balancer-pending".split()
+)
+"""Symptoms that are often on purpose or at rest: they count when asked about, or when nothing else is wrong."""
+
+CLUSTER = frozenset({"node-not-ready", "component-silent", "api-unavailable", "webhook-failing", "node-closed"})
+"""Symptoms of the cluster as a whole: upstream of a namespace's trouble, not part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One object, one namespace, or ("" as namespace) the whole cluster."""
+
+    namespace: str
+    target: Ref | None = None
+
+    @property
+    def everywhere(self) -> bool:
+        return not self.namespace and self.target is None
+
+
+def around(state: State, target: Ref) -> set[Ref]:
+    """The objects whose symptoms are the target's own: its parts, pods, owners, backends, claims."""
+    places = {target.whole()}
+    places.update(each.whole() for each in near(state, target, Relation.PART))
+    if target.kind == "Pod":
+        places.add(workload_of(state, target))
+        places.update(owner_refs(state, target))
+        places.update(each for each in near(state, target, Relation.MOUNTS) if each.kind == "PersistentVolumeClaim")
+    elif target.kind in WORKLOADS:
+        for pod in pods_of(state, target):
+            places |= {pod.ref, *owner_refs(state, pod.ref)}
+            places.update(each for each in near(state, pod.ref, Relation.MOUNTS) if each.kind == "PersistentVolumeClaim")
+        if target.kind == "CronJob":
+            places.update(near(state, target, Relation.OWNS))
+    elif target.kind == "Service":
+        for each in near(state, target, Relation.SELECTS):
+            places |= {each, workload_of(state, each)}
+    elif target.kind in ("Ingress", "HTTPRoute"):
+        for service in near(state, target, Relation.ROUTES):
+            places |= around(state, service)
+    elif target.kind == "HorizontalPodAutoscaler":
+        for each in near(state, target, Relation.SCALES):
+            places |= around(state, each)
+    elif target.kind == "PersistentVolumeClaim":
+        places.update(near(state, target, Relation.MOUNTS, back=True))
+    elif target.kind == "Node":
+        places.update(near(state, target, Relation.RUNS_ON, back=True))
+    elif target.kind not in ("Namespace",):
+        for owned in near(state, target, Relation.OWNS):
+            places |= {owned, *(pod.ref for pod in pods_of(state, owned))}
+    return places
+
+
+def focus(state: State, symptoms: Sequence[Symptom], scope: Scope) -> list[Symptom]:
+    """The symptoms a question is about, the latent ones left out unless they are at the very target."""
+    if scope.target is not None and scope.target.kind != "Namespace":
+        places = around(state, scope.target)
+        mine = [each for each in symptoms if each.at.whole() in places]
+        own = [each for each in mine if each.kind not in LATENT or each.at.whole() == scope.target.whole()]
+        return own or mine
+    inside = [each for each in symptoms if within(each, scope)]
+    return [each for each in inside if each.kind not in LATENT]
+
+
+def latent(symptoms: Iterable[Symptom], scope: Scope) -> list[Symptom]:
+    return [each for each in symptoms if each.kind in LATENT and within(each, scope)]
+
+
+def within(symptom: Symptom, scope: Scope) -> bool:
+    if scope.everywhere:
+        return True
+    if scope.target is not None and scope.target.kind == "Namespace":
+        return symptom.at.namespace == scope.target.name or symptom.at == scope.target
+    return symptom.at.namespace == scope.namespace and symptom.kind not in CLUSTER
+
+
+__all__ = ["CLUSTER", "LATENT", "Scope", "around", "focus", "latent", "within"]
