@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — patterns read better unbroken
 """What may be shown: secret values masked (`redact`), control characters made visible (`clean`).
 
 Both are idempotent and run in time linear in the text: every pattern starts at a literal or at a token's

@@ -104,7 +104,7 @@ def kubeconfig_paths(flags: Flags, environ: Mapping[str, str]) -> list[Path]:
 
 
 def _named_file(path: Path, flag: str) -> Path:
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise ClusterError(f"{flag}: there is no file {path}; check the path")
     return path
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -19,9 +19,9 @@ from kubectl_ai_intellect.errors import Unreachable
 from kubectl_ai_intellect.kube import config
 from kubectl_ai_intellect.kube.arrival import parsed, received
 from kubectl_ai_intellect.kube.discovery import discovered
-from kubectl_ai_intellect.kube.refs import KNOWN, Ref, Resource
+from kubectl_ai_intellect.kube.refs import BUILTIN, KNOWN, Ref, Resource
 from kubectl_ai_intellect.kube.source import Fetched, Json, Read, Unread, Why
-from kubectl_ai_intellect.kube.transport import TRIES, Answer, Transport, Usage
+from kubectl_ai_intellect.kube.transport import TRIES, Answer, Query, Transport, Usage
 
 WORKERS = 8
 PAGE = 500
@@ -37,7 +37,6 @@ class Cluster:
     def __init__(self, connection: config.Connection, deadline: float | None = None) -> None:
         self._transport = Transport(connection, deadline)
         self._connection = connection
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="read")
         self._lock = threading.Lock()
         self._resources: list[Resource] | None = None
         self._version: str | None = None
@@ -77,10 +76,7 @@ class Cluster:
     def fetch(self, reads: Sequence[Read]) -> list[Fetched]:
         """All the reads at once, each distinct one sent once; the answers come in the order asked."""
         distinct = list(dict.fromkeys(reads))
-        if len(distinct) == 1:
-            outcomes = [self._settled(distinct[0])]
-        else:
-            outcomes = list(self._pool.map(self._settled, distinct))
+        outcomes = _at_once(self._settled, distinct)
         fatal = next((o for o in outcomes if isinstance(o, Unreachable)), None)
         if fatal is not None and not self._transport.answered:
             raise fatal
@@ -98,7 +94,6 @@ class Cluster:
             return self._resources
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
         self._transport.close()
 
     def __enter__(self) -> Cluster:
@@ -119,10 +114,22 @@ class Cluster:
         try:
             resource = self._resource(read.of)
             if resource is None:
-                return _unread(read, "not-served", f"the server has no resource type {read.of.kind}")
-            return kinds[read.what](read, resource)
+                return self._not_served(read)
+            answer = kinds[read.what](read, resource)
+            return self._not_served(read) if self._is_stranger(answer, resource) else answer
         except Unreachable as error:
             return error
+
+    def _not_served(self, read: Read) -> Fetched:
+        return _unread(read, "not-served", f"the server has no resource type {read.of.kind}")
+
+    def _is_stranger(self, answer: Fetched, resource: Resource) -> bool:
+        """Is a kind forbidden only because there is none? The API looks at rights before it looks for the kind."""
+        if answer.unread is None or answer.unread.why != "forbidden":
+            return False
+        kind = (resource.group, resource.kind)
+        served = {(r.group, r.kind) for r in self.resources()} if kind not in BUILTIN else set[tuple[str, str]]()
+        return bool(served) and kind not in served
 
     def _resource(self, of: Ref) -> Resource | None:
         known = KNOWN.get((of.group, of.kind))
@@ -153,9 +160,8 @@ class Cluster:
         token, requests, size = "", 0, 0
         while True:
             page = [*query, ("continue", token)] if token else query
-            answer = self._transport.get(path, page, self._accept(read, resource, PARTIAL_LIST), tries=_tries(resource))
+            answer, document = self._document(path, page, self._accept(read, resource, PARTIAL_LIST), resource)
             requests, size = requests + 1, size + len(answer.body)
-            document = _json(answer.body)
             if not answer.ok or "metadata" not in document:
                 if not items:
                     return _refused(read, answer, requests)
@@ -166,6 +172,15 @@ class Cluster:
                 kept = tuple(items[:wanted] if wanted else items)
                 complete = not token and len(kept) == len(items)
                 return Fetched(read, kept, complete, size=size, requests=requests)
+
+    def _document(self, path: str, query: Query, accept: str, resource: Resource) -> tuple[Answer, dict[str, Any]]:
+        """A JSON answer; one that is cut short is asked for once more."""
+        answer = self._transport.get(path, query, accept, tries=_tries(resource))
+        document = _json(answer.body)
+        if answer.ok and not document:
+            answer = self._transport.get(path, query, accept, tries=1)
+            document = _json(answer.body)
+        return answer, document
 
     def _accept(self, read: Read, resource: Resource, partial: str) -> str:
         """Secrets are only ever asked for by name and keys, except for a certificate that decides."""
@@ -181,8 +196,7 @@ class Cluster:
         if not name:
             return Fetched(read, requests=0)
         path = resource.path(_safe(read.of.namespace), name)
-        answer = self._transport.get(path, (), self._accept(read, resource, PARTIAL), tries=_tries(resource))
-        document = _json(answer.body)
+        answer, document = self._document(path, (), self._accept(read, resource, PARTIAL), resource)
         if answer.status == 404 and (document.get("details") or {}).get("name"):
             return Fetched(read, size=len(answer.body))
         if not answer.ok or "metadata" not in document:
@@ -227,6 +241,37 @@ class Cluster:
         if not answer.ok or not isinstance(status, dict):
             return _refused(read, answer)
         return Fetched(read, allowed=bool(status.get("allowed")), size=len(answer.body))
+
+
+def _at_once(work: Callable[[Read], Fetched | Unreachable], reads: Sequence[Read]) -> list[Fetched | Unreachable]:
+    """Every read's outcome, several in flight; what must end the whole run is raised here.
+
+    Daemon threads, so that Ctrl-C need not wait for a server that does not answer.
+    """
+    waiting = deque(enumerate(reads))
+    outcomes: dict[int, Fetched | Unreachable] = {}
+    fatal: list[Exception] = []
+
+    def worker() -> None:
+        while waiting and not fatal:
+            try:
+                index, read = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                outcomes[index] = work(read)
+            except Exception as error:
+                fatal.append(error)
+
+    threads = [threading.Thread(target=worker, daemon=True) for _ in range(min(WORKERS, len(reads) - 1))]
+    for thread in threads:
+        thread.start()
+    worker()
+    for thread in threads:
+        thread.join()
+    if fatal:
+        raise fatal[0]
+    return [outcomes[index] for index in range(len(reads))]
 
 
 def connect(flags: config.Flags, timeout: float | None = None) -> Cluster:

@@ -6,7 +6,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -130,8 +130,11 @@ class Transport:
     def _client(self) -> Any:
         with self._lock:
             if self._api is None:
+                import urllib3
                 from kubernetes.client.api_client import ApiClient
 
+                if not self.connection.client.verify_ssl:  # the user said so; a warning on each request helps nobody
+                    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
                 self._api = ApiClient(self.connection.client)
                 self._api.user_agent = "kubectl-intellect"
             return self._api
@@ -181,7 +184,7 @@ class Transport:
         """Read the body, within the time and the size that are allowed."""
         chunks: list[bytes] = []
         size, cut = 0, False
-        for chunk in response.stream(1 << 18, decode_content=True):
+        for chunk in _chunks(response):
             chunks.append(chunk)
             size += len(chunk)
             if limit and size >= limit:
@@ -243,6 +246,16 @@ class Transport:
         return _Again(Unreachable(f"{server} broke off the connection: check the server, or a proxy on the way to it"))
 
 
+def _chunks(response: Any) -> Iterator[bytes]:
+    """The body as it comes in, so that the clock is looked at even when it only trickles."""
+    read = getattr(response, "read1", None)
+    if read is None:  # urllib3 before 2.1
+        yield from response.stream(1 << 16, decode_content=True)
+        return
+    while chunk := read(1 << 18, decode_content=True):
+        yield chunk
+
+
 def _root(error: BaseException) -> BaseException:
     """The socket's own error under what the HTTP library wraps around it."""
     seen = error
@@ -275,4 +288,4 @@ def _retry_after(value: str | None) -> float | None:
         return None
 
 
-__all__ = ["Answer", "Transport", "Usage"]
+__all__ = ["TRIES", "Answer", "Query", "Transport", "Usage"]

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — a table of patterns reads better one row to a line
 """Pattern table: who is refused, by a database, a broker, the cluster's API or a cloud."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — a table of patterns reads better one row to a line
 """Pattern table: configuration, environment, command lines, programs and modules that should be there."""
 
 from __future__ import annotations

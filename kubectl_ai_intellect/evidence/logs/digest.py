@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — patterns read better unbroken
 """A log stream to a `LogDigest`: one pass, bounded memory, repeats cheap.
 
 Most lines of a log repeat in all but their numbers. A line's shape (its bytes without digits) is looked up first;
@@ -13,10 +12,11 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kubectl_ai_intellect.evidence.logs.classify import NEEDLES, Draft, classify
+from kubectl_ai_intellect.evidence.logs.classify import Draft, classify
 from kubectl_ai_intellect.evidence.logs.fold import Tally, Templates
 from kubectl_ai_intellect.evidence.logs.lines import Splitter, text_of
 from kubectl_ai_intellect.evidence.logs.model import LogDigest
+from kubectl_ai_intellect.evidence.logs.prefilter import may_speak_of_failure, speaks_of_failure, speaks_of_success
 from kubectl_ai_intellect.evidence.logs.rank import Collected, Hits, shown
 from kubectl_ai_intellect.evidence.logs.structured import parse
 from kubectl_ai_intellect.evidence.logs.traces import (
@@ -43,7 +43,10 @@ _VARIANTS = 64
 _COARSE = 2
 _RECORDS = 1024
 _HELD = 1024
-_BUDGET = 3000
+_BUDGET = 2000
+# Every line is new: from here on only words of failure are looked for, and templates are no longer counted.
+_CLOSE_LOOKS = 20_000
+_ASCII = bytes(range(0x20, 0x7F)) + b"\t\r\x1b"
 _TAIL = 20
 _TRACE_LINES = 12
 _TELLING_DIGITS = re.compile(
@@ -61,37 +64,6 @@ _OTHERS_REQUEST = re.compile(
 _EXCEPTION_HEAD = re.compile(
     r"(?:[\w$]+\.){1,12}\w*(?:Exception|Error|Throwable)\b|\w*(?:Error|Exception)(?: \[\w+\])?: "
 )
-# Words so common in good logs that they count only next to a word of failure; every other needle counts alone.
-_BROAD = frozenset(
-    "argument|backend|config|configured|connect|database|directive|env|field |flag|json|option|parameter|parse"
-    "|password|pool|port|properties|property|provided|query|role |token|usage|value|yaml|toml|credential|expected|latency"
-    "|migration|set|found|empty|specified|defined|required|must|need|please|version|api version|file descriptor limit"
-    "|limit|reached|exhaust|enabled|bind|leader|slow|shutdown|private key|keystore|settings|ini|setting|watches|watchers|env var"
-    "|environment variable|config file|configuration file|properties|timeout|timed out|unavailable|503|502|504|429|403|401|took "
-    "|eureka|config server|azure|sasl|scram|plugin|connection string|connectionstring|dsn|database url|retry|waiting for|wait for|wait-for"
-    "|expired|missing|not found|does not exist|unknown|invalid|assert|graceful|terminated|quota|deadline exceeded|broken|null|is required".split(
-        "|"
-    )
-)
-_SHARP = tuple(needle for needle in NEEDLES if needle not in _BROAD)
-_BROAD_NEEDLES = tuple(needle for needle in NEEDLES if needle in _BROAD)
-_STEMS = tuple(
-    "fail|error|err:|err=|exception|panic|fatal|emerg|denied|deny|refus|timeout|timed out|cannot|can't|could n|couldn|unable|missing|not found"
-    "|no such|not set|unset|required|must |must b|invalid|unknown|not |n't |expire|full|exceed|too |exhaust|reset|unreach| down|bad |wrong"
-    "|malform|unexpected|mismatch|unsupported|incompat|502|503|504|401|403|429|abort|killed|unavail|waiting|wait-for|waited|lost|slow|took |sigterm"
-    "|sigint|signal|shutting|graceful|terminat|unauth|forbid|undefin|empty|null|assert|requires|require |please|trying|crash|unbound"
-    "|corrupt|illegal|bind|in use|declare|unresolved|pending|upgrade|does no| no |unrecogn|improper|lag|blocked|renew|stopped|expected|need"
-    "|resourceexhausted|throttl|limit|specify|undeclared|misconf|problem|no:|broken|handler returned".split("|")
-)
-_SUCCESS = re.compile(
-    r"\b(?:re-?)?connected (?:to|successfully)\b|successfully (?:re)?connected|connect(?:ion|ed)[^\n]{0,60}(?:established|restored|succe(?:ss|eded)|is up|ok\b|opened)"
-    r"|(?:re-?)?connected\b[.!]?$|is (?:now )?(?:ready|available|reachable|up and running|healthy)\b|came (?:back|up)\b|recovered\b|lease (?:acquired|renewed)"
-    r"|(?:database|redis|broker|kafka|queue|cache|dependency|dependencies|backend)[^\n]{0,30}(?:ready|online|reachable|ok\b)",
-    re.IGNORECASE,
-)
-_NOT_SUCCESS = re.compile(
-    r"\b(?:not|un\w+|fail\w*|dis\w*|error|cannot|can't|waiting|if|until|when|before|could)\b", re.IGNORECASE
-)
 
 
 @dataclass(slots=True)
@@ -106,6 +78,9 @@ class _Shape:
     tally: Tally | None
     drafts: dict[bytes, Collected | None]
     grain: int = 0
+
+
+_NOISE = _Shape(HEAD, True, False, False, False, None, {})
 
 
 class _Later:
@@ -137,6 +112,7 @@ class _Reader:
         self._budget = {"info": _BUDGET // 3, "": _BUDGET}
         self._late: deque[tuple[Record, bytes]] = deque(maxlen=_LATE)
         self._trace: Record | None = None
+        self._misses = 0
         self._stamp: bytes = b""
 
     def read(self, batch: list[bytes]) -> None:
@@ -183,8 +159,14 @@ class _Reader:
 
     def _learn(self, raw: bytes) -> _Shape:
         """Look closely at a line of a new shape, and remember the outcome."""
+        self._misses += 1
+        if len(raw.translate(None, _ASCII)) * 3 > len(raw) and not _is_text(raw):
+            return _NOISE
         text = _body(raw)
         role = role_of(text)
+        if self._misses > _CLOSE_LOOKS:
+            plain = role == HEAD and not may_speak_of_failure(text.lower())
+            return _Shape(role, plain, not plain, False, _STAMP.match(raw) is not None, None, {})
         tally = None
         if role in (HEAD, OPEN_PY, OPEN_GO, OPEN_NODE, OPEN_RUST, OPEN_OTHER):
             parsed = parse(raw)
@@ -192,7 +174,7 @@ class _Reader:
                 tally = self._templates.tally(parsed.text, parsed.level, raw[:_HELD])
         low = text.lower()
         suspicious = role in (OPEN_PY, OPEN_GO, OPEN_NODE, OPEN_RUST, OPEN_OTHER) or _suspicious(text, low)
-        success = role == HEAD and _SUCCESS.search(text) is not None and _NOT_SUCCESS.search(text) is None
+        success = role == HEAD and speaks_of_success(text)
         plain = role == HEAD and not suspicious and not success
         shape = _Shape(role, plain, suspicious, success, _STAMP.match(raw) is not None, tally, {})
         if len(self._shapes) >= _SHAPES:
@@ -329,6 +311,13 @@ class _Reader:
                 return
 
 
+def _is_text(raw: bytes) -> bool:
+    try:
+        return raw.decode("utf-8").isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
 def _body(raw: bytes) -> str:
     """The line without the kubelet's timestamp, its indentation kept."""
     text = text_of(raw)
@@ -348,9 +337,7 @@ def _suspicious(text: str, low: str) -> bool:
         return False
     if _EXCEPTION_HEAD.match(text) is not None:
         return True
-    if any(needle in low for needle in _SHARP):
-        return True
-    return any(needle in low for needle in _BROAD_NEEDLES) and any(stem in low for stem in _STEMS)
+    return speaks_of_failure(low)
 
 
 def _folded(record: Record) -> str:

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — patterns and word lists read better unbroken
 """Lines that differ only in numbers, ids and addresses, folded into one template with a count."""
 
 from __future__ import annotations

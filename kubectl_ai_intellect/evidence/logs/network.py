@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — a table of patterns reads better one row to a line
 """Pattern table: connections, names, TLS, protocols and what stands between client and server.
 
 Driven by mechanism: errno names and their strerror texts in every runtime's spelling, resolver errors, gRPC codes,

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — a table of patterns reads better one row to a line
 """The host and port that a failure names, in the spellings of many clients."""
 
 from __future__ import annotations

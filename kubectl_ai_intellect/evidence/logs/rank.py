@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — patterns and word lists read better unbroken
 """Hits counted, recovered ones lowered, the strongest and latest first."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — a table of patterns reads better one row to a line
 """Pattern table: how a process itself ends or fails to keep up: memory, crashes, assertions, signals."""
 
 from __future__ import annotations

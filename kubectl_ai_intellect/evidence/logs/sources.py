@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — a table of patterns reads better one row to a line
 """Which language or program speaks: by the shape of its traces and the words only it uses."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — a table of patterns reads better one row to a line
 """Pattern table: files, disks, descriptors and the databases that live on them."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — patterns and word lists read better unbroken
 """One line taken apart: level, time, message and error, from JSON, logfmt, klog and plain loggers."""
 
 from __future__ import annotations

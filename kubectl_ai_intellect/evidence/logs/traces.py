@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — patterns and word lists read better unbroken
 """Lines to records: which lines belong to one trace, and which of them decide it."""
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Services that run a model elsewhere, each in its own wire format."""
