@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — log lines are quoted as programs print them
 """Lines with words of failure that report none: counters, settings, help, other people's requests, success."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — traces are quoted as runtimes print them
 """Traces of many lines are one record, and their root decides the class."""
 
 from __future__ import annotations

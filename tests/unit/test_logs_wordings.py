@@ -1,4 +1,3 @@
-# ruff: noqa: E501 — log lines are quoted as programs print them
 """Single lines as real clients, servers and runtimes print them: the kind, the name and the peer that each says."""
 
 from __future__ import annotations
