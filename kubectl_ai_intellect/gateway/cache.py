@@ -84,9 +84,7 @@ class AnswerCache:
         if self._db is None:
             return
         with self._lock, contextlib.suppress(sqlite3.Error):
-            self._db.execute(
-                "INSERT OR REPLACE INTO answers VALUES(?,?,?)", (name, self._clock(), json.dumps(value))
-            )
+            self._db.execute("INSERT OR REPLACE INTO answers VALUES(?,?,?)", (name, self._clock(), json.dumps(value)))
             self._db.execute(
                 "DELETE FROM answers WHERE at < ? OR key NOT IN (SELECT key FROM answers ORDER BY at DESC LIMIT ?)",
                 (self._clock() - self._days * DAY, MOST_ROWS),

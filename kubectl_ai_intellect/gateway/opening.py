@@ -89,7 +89,7 @@ def _remote(wish: Wish, settings: ModelSettings, show: Show | None) -> Model:
     return GovernedModel(model, None if show is not None else _cache(settings))
 
 
-def _cache(settings: ModelSettings):  # noqa: ANN202 - the type would import sqlite3 at the top
+def _cache(settings: ModelSettings):
     from kubectl_ai_intellect.gateway.cache import AnswerCache
 
     return AnswerCache(places.cache_dir() / "answers.db", settings.cache_days) if settings.cache_days else None

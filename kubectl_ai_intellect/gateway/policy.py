@@ -9,7 +9,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -79,7 +79,7 @@ class Gate:
         self.sleep(pause)
 
     @contextmanager
-    def _slot(self, deadline: float) -> Iterator[None]:
+    def _slot(self, deadline: float) -> Generator[None]:
         if not self._slots.acquire(timeout=max(deadline - self.clock(), 0)):
             raise ModelError("too many questions to the model at once")
         try:

@@ -27,7 +27,7 @@ class AnthropicDialect:
         base = (base_url or HOME).rstrip("/")
         if not base.startswith(("https://", "http://")) or "@" in base:
             raise ModelError(f"model.base_url is no plain http address; try {HOME}")
-        self._url = base.removesuffix("/v1") + "/v1/messages"
+        self.url = base.removesuffix("/v1") + "/v1/messages"
         self._key = keys.find("ANTHROPIC_API_KEY", ("api.anthropic.com",), base, key_file)
         self._tools = True
         self._temperature = True
@@ -50,7 +50,7 @@ class AnthropicDialect:
             body |= {"tools": [tool], "tool_choice": {"type": "tool", "name": grammar.name}}
         if stream:
             body["stream"] = True
-        return Outgoing("POST", self._url, self._headers(), json.dumps(body).encode())
+        return Outgoing("POST", self.url, self._headers(), json.dumps(body).encode())
 
     def _headers(self) -> dict[str, str]:
         headers = {

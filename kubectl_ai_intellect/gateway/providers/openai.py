@@ -30,7 +30,7 @@ class OpenAIDialect:
     def __init__(self, name: str, base_url: str = "", key_file: str = ""):
         self.name = name
         base = base_url or HOME
-        self._url = _endpoint(base)
+        self.url = _endpoint(base)
         self._azure = (urlsplit(base).hostname or "").endswith(AZURE)
         self._key = keys.find("OPENAI_API_KEY", ("api.openai.com", AZURE[1:]), base, key_file)
         self._formats = ["json_schema", "json_object", ""]
@@ -56,7 +56,7 @@ class OpenAIDialect:
             body["stream"] = True
             if self._stream_usage:
                 body["stream_options"] = {"include_usage": True}
-        return Outgoing("POST", self._url, self._headers(stream), json.dumps(body).encode())
+        return Outgoing("POST", self.url, self._headers(stream), json.dumps(body).encode())
 
     def _messages(self, prompt: Prompt, in_words: Grammar | None) -> list[dict[str, str]]:
         system = prompt.prefix

@@ -70,6 +70,7 @@ class Dialect(Protocol):
 
     provider: str
     name: str
+    url: str
 
     def outgoing(self, prompt: Prompt, grammar: Grammar | None, most: int, stream: bool) -> Outgoing: ...
 
@@ -104,7 +105,8 @@ class RemoteModel:
 
     @property
     def identity(self) -> Identity:
-        return Identity(self._dialect.provider, self._dialect.name, local=False)
+        # The address is part of who answers: the same name elsewhere is another model.
+        return Identity(self._dialect.provider, self._dialect.name, self._dialect.url, local=False)
 
     @property
     def usage(self) -> Usage:
@@ -137,9 +139,7 @@ class RemoteModel:
                     raise
         raise ModelError(f"{self.identity} refuses every form of the request")
 
-    def _attempt(
-        self, outgoing: Outgoing, grammar: Grammar | None, on_token: OnToken | None, left: float
-    ) -> Reply:
+    def _attempt(self, outgoing: Outgoing, grammar: Grammar | None, on_token: OnToken | None, left: float) -> Reply:
         reply, outcome = Reply(), "failed"
         self._audit.record(self._dialect.provider, self._dialect.name, outgoing, "sending", Usage())
         try:
