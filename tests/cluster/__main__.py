@@ -1,4 +1,4 @@
-"""The test cluster by hand: `python -m tests.cluster up|down|status|build`."""
+"""The test cluster by hand: `python -m tests.cluster up|down|status|build|prune`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.cluster.build import ALL_GROUPS, entry_name
 from tests.cluster.build import main as build
-from tests.cluster.cache import Lacking, clock, say
+from tests.cluster.cache import Lacking, clock, prune, say
 from tests.cluster.handle import Cluster, StartFailed, attach, launch
 from tests.cluster.processes import Failed
+from tests.cluster.toolchain import find_go
 
 DEFAULT_DIRECTORY = Path(tempfile.gettempdir()) / f"intellect-cluster-{os.getuid()}"
 
@@ -31,6 +33,8 @@ def main() -> int:
             tier = order.add_mutually_exclusive_group()
             tier.add_argument("--node", action="store_true", help="with a real node (the default; needs root)")
             tier.add_argument("--controlplane", action="store_true", help="with simulated nodes (no root)")
+    text = "remove what earlier versions left in the cache (stop their clusters first)"
+    orders.add_parser("prune", help=text, description=text)
     order = orders.add_parser("build", help="build the programs into the cache")
     order.add_argument("group", nargs="*")
     options = parser.parse_args()
@@ -44,6 +48,11 @@ def main() -> int:
 def _do(options: argparse.Namespace) -> int:
     if options.order == "build":
         return build(options.group)
+    if options.order == "prune":
+        go = find_go()
+        for name in prune(entry_name(group, go) for group in ALL_GROUPS):
+            print(f"removed {name}")
+        return 0
     directory: Path = options.dir.resolve()
     if options.order == "up":
         return _up(directory, controlplane=options.controlplane)

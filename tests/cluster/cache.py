@@ -76,6 +76,18 @@ def entry(name: str, fill: Callable[[Path], None]) -> Path:
     return final
 
 
+def prune(kept: Iterable[str]) -> list[str]:
+    """Remove all entries but these; entries of another name than ours are not looked at."""
+    keep = set(kept)
+    prefixes = {name.rpartition("-")[0] for name in keep}
+    gone: list[str] = []
+    for path in sorted(cache_root().iterdir()):
+        if path.name not in keep and path.name.rpartition("-")[0] in prefixes:
+            shutil.rmtree(path, ignore_errors=True)
+            gone.append(path.name)
+    return gone
+
+
 def _sweep(name: str) -> None:
     """Remove what an interrupted run left half made; its lock is ours now, so nobody works there."""
     for stale in cache_root().glob(f".part-{name}-*"):

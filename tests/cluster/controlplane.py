@@ -275,6 +275,8 @@ def _api_server(plan: Plan, credentials: Credentials) -> list[str]:
         "--allow-privileged",
         f"--audit-policy-file={MANIFESTS / 'audit-policy.yaml'}",
         f"--audit-log-path={plan.audit_log}",
+        # One file, whatever happens: who reads it must not miss what was rotated away.
+        "--audit-log-maxsize=8192",
         "--profiling=false",
     ]
 

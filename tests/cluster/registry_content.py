@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.client
 import json
 import tarfile
@@ -33,11 +34,29 @@ def push(archive: Path, host: str, name: str, tag: str, login: tuple[str, str] |
         index = files.extractfile("index.json")
         assert index is not None
         entry = json.load(index)["manifests"][0]
-        manifest = blob(entry["digest"])
-        described = json.loads(manifest)
-        for part in (described["config"], *described["layers"]):
-            registry.upload(name, part["digest"], blob(part["digest"]))
-    registry.call("PUT", f"/v2/{name}/manifests/{tag}", manifest, 201, entry["mediaType"])
+        manifest = json.loads(blob(entry["digest"]))
+        config = _own_config(blob(manifest["config"]["digest"]), f"{host}/{name}:{tag}")
+        manifest["config"] |= {"digest": _digest(config), "size": len(config)}
+        registry.upload(name, _digest(config), config)
+        for layer in manifest["layers"]:
+            registry.upload(name, layer["digest"], blob(layer["digest"]))
+    content = json.dumps(manifest).encode()
+    registry.call("PUT", f"/v2/{name}/manifests/{tag}", content, 201, entry["mediaType"])
+
+
+def _own_config(config: bytes, title: str) -> bytes:
+    """The image's configuration, made another image's by a label.
+
+    A kubelet remembers by an image's id which credentials it was pulled with, and asks others who use the same
+    id for theirs: without this, a private pull would lock up the preloaded image that it was made from.
+    """
+    changed = json.loads(config)
+    changed["config"]["Labels"] = {"org.opencontainers.image.title": title}
+    return json.dumps(changed, sort_keys=True).encode()
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 class _Registry:

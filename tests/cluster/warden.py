@@ -89,25 +89,9 @@ def _ledgers() -> Path:
 
 # Everything a cluster writes into its directory; what else is there belongs to the user.
 LEFT_IN_DIRECTORY = (
-    *(
-        "pki",
-        "logs",
-        "etcd",
-        "node",
-        "world",
-        "kubectl-cache",
-        "audit.log",
-        "kubeconfig",
-        "kubeconfig-reader",
-    ),
-    *(
-        "kubeconfig-namespaced",
-        "kubeconfig-nobody",
-        "ready.json",
-        "failed.txt",
-        "control.sock",
-        "warden.json",
-    ),
+    *("pki", "logs", "etcd", "node", "world", "kubectl-cache", "volume-plugins", "audit.log", "kubectl"),
+    *("kubeconfig", "kubeconfig-reader", "kubeconfig-namespaced", "kubeconfig-nobody"),
+    *("ready.json", "failed.txt", "control.sock", "warden.json"),
 )
 
 
