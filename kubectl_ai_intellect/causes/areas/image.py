@@ -9,6 +9,7 @@ from kubectl_ai_intellect.causes.base import Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, hits, logged, not_there, told
 from kubectl_ai_intellect.causes.needs import container_logs, lists, owners, together
 from kubectl_ai_intellect.kube.refs import Ref, ref
+from kubectl_ai_intellect.kube.source import Object
 from kubectl_ai_intellect.state.edits import Patch, set_field
 from kubectl_ai_intellect.state.events import Event
 from kubectl_ai_intellect.state.graph import State
@@ -42,7 +43,9 @@ def _pull(state: State, symptom: Symptom) -> tuple[Container | None, list[Event]
         for one in state.events(symptom.at)
         if one.reason in ("Failed", "InspectFailed", "ErrImageNeverPull", "BackOff")
     ]
-    return each, [one for one in events if each.image in one.message or symptom.at.part == one.about.part]
+    mine = [one for one in events if each.image in one.message or symptom.at.part == one.about.part]
+    # The one that says why ("Failed to pull image …: …") before those that only say that it is so.
+    return each, sorted(mine, key=lambda one: -len(one.message) if one.reason != "BackOff" else 0)
 
 
 def _words(each: Container, events: list[Event]) -> str:
@@ -163,3 +166,162 @@ def architecture_mismatch(state: State, symptom: Symptom) -> Iterable[Finding]:
             f"image {each.image} is not built for the machine it runs on", supports=tuple(said[:3]),
             mends=tuple(image_mends(state, workload, each.name, each.image)), weight=0.3,
         )  # fmt: skip
+
+
+@cause("image/invalid-name", "pull-failing", needs=owners)
+def invalid_name(state: State, symptom: Symptom) -> Iterable[Finding]:
+    each, events = _pull(state, symptom)
+    words = _words(each, events) if each else ""
+    if each is None or (symptom.note != "InvalidImageName" and "invalid reference format" not in words):
+        return
+    workload = workload_of(state, symptom.at)
+    yield Finding(
+        "image/invalid-name",
+        workload,
+        "proved",
+        f'container {each.name} has image "{each.image}", which is no valid image name{_why_invalid(each.image)}',
+        supports=(
+            field(workload, f'container {each.name} has image "{each.image}"'),
+            *(told(one) for one in events[:1]),
+        ),
+        mends=tuple(image_mends(state, workload, each.name, each.image)),
+        weight=0.5,
+    )
+
+
+def _why_invalid(image: str) -> str:
+    if image != image.lower() and "/" in image:
+        return ": repository names are lower case"
+    if image.startswith(("http://", "https://")):
+        return ": it must not begin with a URL scheme"
+    if " " in image or image != image.strip():
+        return ": it holds white space"
+    return (
+        ": a tag or a part of it is empty or has a character that is not allowed"
+        if image.endswith(":") or "::" in image
+        else ""
+    )
+
+
+@cause("image/never-pull-absent", "pull-failing", needs=owners)
+def never_pull(state: State, symptom: Symptom) -> Iterable[Finding]:
+    each, events = _pull(state, symptom)
+    if each is None or symptom.note != "ErrImageNeverPull":
+        return
+    workload = workload_of(state, symptom.at)
+    owner = state.find(workload)
+    place = declared(owner, each.name) if owner else None
+    mends = (
+        Mend("Let the kubelet pull it", (set_field(workload, *place[1], "imagePullPolicy", value="IfNotPresent"),)),
+    ) if place else ()  # fmt: skip
+    yield Finding(
+        "image/never-pull-absent",
+        workload,
+        "proved",
+        f"container {each.name} has imagePullPolicy Never, and image {each.image} is not on the node",
+        supports=(field(workload, f"container {each.name} has imagePullPolicy Never and image {each.image}"),
+                  *(told(one) for one in events[:1])),
+        mends=(*mends, *image_mends(state, workload, each.name, each.image)),
+        weight=0.5,
+    )  # fmt: skip
+
+
+@cause("image/rate-limited", "pull-failing", needs=owners)
+def rate_limited(state: State, symptom: Symptom) -> Iterable[Finding]:
+    each, events = _pull(state, symptom)
+    if each is None or not RATE.search(_words(each, events)):
+        return
+    workload = workload_of(state, symptom.at)
+    yield Finding(
+        "image/rate-limited",
+        workload,
+        "proved",
+        f"the registry {registry(each.image)} refuses to serve {each.image} because too many pulls came from here",
+        supports=tuple(told(one) for one in events[:2]) or (field(symptom.at.whole(), _words(each, events)),),
+        mends=(_with_credentials(state, workload, each),),
+        weight=0.4,
+    )
+
+
+def _with_credentials(state: State, workload: Ref, each: Container) -> Mend:
+    """Pull with a Secret: an existing one of the namespace where there is one, else one to be made."""
+    path = (*spec_path(workload.kind), "imagePullSecrets")
+    owner = state.find(workload)
+    have = [one.get("name", "") for one in (pod_spec(owner).get("imagePullSecrets") or ())] if owner else []
+    kinds = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
+    offers = [
+        one.ref.name for one in state.all("Secret", workload.namespace)
+        if one.raw.get("type") in kinds and one.ref.name not in have
+    ]  # fmt: skip
+    if offers:
+        return Mend(
+            f"Pull with the existing Secret {offers[0]}", (set_field(workload, *path, value=[{"name": offers[0]}]),)
+        )
+    return Mend(
+        "Pull with credentials for the registry",
+        (set_field(workload, *path, value=[{"name": "<PULL_SECRET>"}]),),
+        unknown=(f"<PULL_SECRET>: a Secret of type kubernetes.io/dockerconfigjson with an account of {registry(each.image)} "
+                 f"(kubectl create secret docker-registry); no other one exists in namespace {workload.namespace}",),
+    )  # fmt: skip
+
+
+@cause("image/pull-auth", "pull-failing", needs=together(owners, lists("Secret", "ServiceAccount")))
+def pull_auth(state: State, symptom: Symptom) -> Iterable[Finding]:
+    each, events = _pull(state, symptom)
+    if each is None or symptom.note in ("InvalidImageName", "ErrImageNeverPull"):
+        return
+    words = _words(each, events)
+    if not UNAUTHORIZED.search(words) or RATE.search(words):
+        return
+    workload = workload_of(state, symptom.at)
+    names = [one.get("name", "") for one in ((state.find(symptom.at) or _none).spec.get("imagePullSecrets") or ())]
+    using = f"with the Secret {', '.join(names)}" if names else "with no imagePullSecrets"
+    yield Finding(
+        "image/pull-auth",
+        workload,
+        "proved",
+        f"the registry {registry(each.image)} refuses image {each.image} for want of valid credentials; the pod pulls {using}",
+        supports=(*(told(one) for one in events[:2]), field(symptom.at.whole(), f"the pod pulls {using}")),
+        mends=(_with_credentials(state, workload, each), *image_mends(state, workload, each.name, each.image)),
+    )
+
+
+_none = Object(ref("Pod", "", ""), {})
+
+
+def _registry_trouble(
+    state: State, symptom: Symptom, id: str, pattern: re.Pattern[str], says: str
+) -> Iterator[Finding]:
+    each, events = _pull(state, symptom)
+    if each is None or symptom.note in ("InvalidImageName", "ErrImageNeverPull"):
+        return
+    words = _words(each, events)
+    if not pattern.search(words) or RATE.search(words):
+        return
+    workload = workload_of(state, symptom.at)
+    host = registry(each.image)
+    yield Finding(
+        id,
+        workload,
+        "proved",
+        says.format(host=host, image=each.image),
+        supports=(field(workload, f"container {each.name} has image {each.image}"), *(told(one) for one in events[:2])),
+        mends=tuple(image_mends(state, workload, each.name, each.image)),
+        weight=0.2,
+    )
+
+
+@cause("image/registry-dns", "pull-failing", needs=owners)
+def registry_dns(state: State, symptom: Symptom) -> Iterable[Finding]:
+    yield from _registry_trouble(state, symptom, "image/registry-dns", DNS,
+                                 "the registry host {host} of image {image} does not resolve on the node")  # fmt: skip
+
+
+@cause("image/registry-unreachable", "pull-failing", needs=owners)
+def registry_unreachable(state: State, symptom: Symptom) -> Iterable[Finding]:
+    each, events = _pull(state, symptom)
+    words = _words(each, events) if each else ""
+    if DNS.search(words) or UNAUTHORIZED.search(words) or (NOT_FOUND.search(words) and not UNREACHABLE.search(words)):
+        return
+    yield from _registry_trouble(state, symptom, "image/registry-unreachable", UNREACHABLE,
+                                 "the node does not reach the registry {host} of image {image}")  # fmt: skip
