@@ -80,11 +80,9 @@ def _env_uses(each: Mapping[str, Any], namespace: str, base: tuple[Step, ...]) -
 
 def keys_of(found: Object) -> set[str]:
     """The keys of a ConfigMap or Secret; of one read as metadata only, what its field managers list."""
-    named = (
-        set(found.raw.get("data") or ())
-        | set(found.raw.get("binaryData") or ())
-        | set(found.raw.get("stringData") or ())
-    )
+    named: set[str] = set()
+    for group in ("data", "binaryData", "stringData"):
+        named |= set(found.raw.get(group) or ())
     for each in found.meta.get("managedFields") or ():
         for group in ("f:data", "f:binaryData", "f:stringData"):
             listed = dig(each, "fieldsV1", group, otherwise={})
@@ -172,13 +170,15 @@ def _object_mends(state: State, workload: Ref, use: Use, near: str, others: list
         yield Mend(f"Use the {use.target.kind} that exists, {near}", (Patch(workload, edits),))
     fields = "stringData" if use.target.kind == "Secret" else "data"
     names = wanted or ["<KEY>"]
+    values = {name: f"<VALUE_OF_{_word(name)}>" for name in names}
     body = {
-        "apiVersion": "v1", "kind": use.target.kind,
+        "apiVersion": "v1",
+        "kind": use.target.kind,
         "metadata": {"name": use.target.name, "namespace": use.target.namespace},
-        fields: {name: f"<VALUE_OF_{_word(name)}>" for name in names},
-    }  # fmt: skip
+        fields: values,
+    }
     unknown = tuple(
-        f"{value}: what {name} should hold cannot be known from the cluster" for name, value in body[fields].items()
+        f"{value}: what {name} should hold cannot be known from the cluster" for name, value in values.items()
     )
     if not wanted:
         unknown = ("<KEY> and <VALUE_OF_KEY>: no key is named in the pod, so what it should hold cannot be known",)
