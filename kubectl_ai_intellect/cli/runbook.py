@@ -150,17 +150,19 @@ def check(path: Annotated[Path, typer.Argument(help="A runbook or a directory of
 
 
 def _searcher(embedder: str) -> Searcher:
+    from kubectl_ai_intellect.knowledge import wished
     from kubectl_ai_intellect.knowledge.retrieval import open_searcher
 
     with _progress("indexing") as progress:
-        return open_searcher(embedder, progress)
+        return open_searcher(embedder or wished(), progress)
 
 
 def _update(wish: str, *, rebuild: bool) -> Report:
+    from kubectl_ai_intellect.knowledge import wished
     from kubectl_ai_intellect.knowledge.building import update
     from kubectl_ai_intellect.knowledge.embedders import choose
 
-    embedder, note = choose(wish)
+    embedder, note = choose(wish or wished())
     if note:
         typer.echo(f"note: {note}", err=True)
     with _progress("indexing") as progress:

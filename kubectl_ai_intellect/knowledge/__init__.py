@@ -21,9 +21,19 @@ def runbook_for(cause_id: str) -> Runbook | None:
     return find(cause_id)
 
 
-def search(text: str, k: int = 3, embedder: str = "") -> list[Hit]:
-    """The runbooks that fit a text, the best first; empty when the gate finds that none does."""
-    return _searcher(embedder).search(text, k)
+def search(text: str, k: int = 3, embedder: str | None = None) -> list[Hit]:
+    """The runbooks that fit a text, the best first; empty when the gate finds that none does.
+
+    The embedder is the one of the settings where none is given.
+    """
+    return _searcher(wished() if embedder is None else embedder).search(text, k)
+
+
+def wished() -> str:
+    """The embedder that the settings name; empty for the default."""
+    from kubectl_ai_intellect import settings
+
+    return settings.load().knowledge.embedder
 
 
 @lru_cache(maxsize=2)
@@ -33,4 +43,4 @@ def _searcher(embedder: str) -> Searcher:
     return open_searcher(embedder)
 
 
-__all__ = ["runbook_for", "search"]
+__all__ = ["runbook_for", "search", "wished"]
