@@ -4,6 +4,7 @@ from kubectl_ai_intellect.kube.case.model import Access, Case, RecordedList, Rec
 from kubectl_ai_intellect.kube.case.recorder import Recorder
 from kubectl_ai_intellect.kube.case.replay import CaseSource
 from kubectl_ai_intellect.kube.case.settled import record_settled
+from kubectl_ai_intellect.kube.case.share import share
 
 __all__ = [
     "Access",
@@ -15,4 +16,5 @@ __all__ = [
     "load",
     "record_settled",
     "save",
+    "share",
 ]

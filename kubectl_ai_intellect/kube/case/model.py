@@ -302,7 +302,7 @@ def _resource(row: Mapping[str, Json]) -> Resource:
 
 def _reason(row: Mapping[str, Json]) -> Reason | None:
     said = row.get("unread")
-    if not said:
+    if said is None:
         return None
     why = said["why"]
     if why not in get_args(Why):

@@ -134,7 +134,7 @@ class Recorder:
 
 
 def _reason(answer: Fetched) -> Reason | None:
-    return Reason(answer.unread.why, answer.unread.message) if answer.unread else None
+    return None if answer.unread is None else Reason(answer.unread.why, answer.unread.message)
 
 
 def _access(answer: Fetched) -> Access:
