@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for_futures
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
 from typing import Any, Generic, TypeVar
 
 from tests.scenarios.cluster import Cluster, CommandFailed, Json, Reader
@@ -25,6 +26,10 @@ T = TypeVar("T")
 AT_ONCE = 8
 PERIOD_S = 0.7
 TIMEOUT_S = 120
+
+
+class Cancelled(Exception):
+    """Nobody wants the scenario any more."""
 
 
 class NotSettled(Exception):
@@ -71,7 +76,7 @@ class Staging(Generic[T]):
         visit: Callable[[Settled], T],
         at_once: int = AT_ONCE,
     ) -> None:
-        self._cluster, self._visit = cluster, visit
+        self._cluster, self._visit, self._over = cluster, visit, Event()
         self._many = ThreadPoolExecutor(max_workers=at_once)
         self._single = ThreadPoolExecutor(max_workers=1)
         together = [each for each in scenarios if not each.alone]
@@ -82,7 +87,9 @@ class Staging(Generic[T]):
                 self._futures[each.name] = self._single.submit(self._after, before, each)
 
     def _one(self, scenario: Scenario) -> T:
-        with staged(self._cluster, scenario) as settled:
+        if self._over.is_set():
+            raise Cancelled(scenario.name)
+        with staged(self._cluster, scenario, self._over) as settled:
             return self._visit(settled)
 
     def _after(self, others: Sequence[Future[T]], scenario: Scenario) -> T:
@@ -94,37 +101,41 @@ class Staging(Generic[T]):
         return self._futures[name].result()
 
     def close(self) -> None:
-        """Begin nothing more, and wait until what stands is cleaned up."""
-        for pool in (self._single, self._many):
-            pool.shutdown(wait=True, cancel_futures=True)
+        """Begin nothing more, wait for nothing more, and clean up what stands."""
+        self._over.set()
+        for wait_for_it in (False, True):
+            for pool in (self._many, self._single):
+                pool.shutdown(wait=wait_for_it, cancel_futures=True)
 
 
 @contextmanager
-def staged(cluster: Cluster, scenario: Scenario) -> Iterator[Settled]:
-    """One scenario, standing; all it made is gone afterwards."""
+def staged(cluster: Cluster, scenario: Scenario, over: Event | None = None) -> Iterator[Settled]:
+    """One scenario, standing; all it made goes afterwards. Setting `over` ends the wait for it."""
     bound = scenario.bound()
     began = time.monotonic()
     made: list[Json] = []
     try:
         _prepare(cluster, bound.namespace)
-        _play(cluster, bound, made)
+        _play(cluster, bound, made, over or Event())
         yield Settled(scenario, cluster, bound, time.monotonic() - began)
     finally:
         _clean(cluster, bound, made)
 
 
-def wait(cluster: Cluster, bound: Bound, predicates: Iterable[Mapping[str, Any]], timeout: float) -> None:
+def wait(cluster: Cluster, bound: Bound, predicates: Iterable[Mapping[str, Any]], timeout: float, over: Event) -> None:
     """Until all predicates hold in two looks running."""
     wanted = list(predicates)
     deadline = time.monotonic() + timeout
     seen = 0
-    while seen < 2:
+    while True:
         lacking = unseen(wanted, cluster.api, bound.namespace)
         seen = 0 if lacking else seen + 1
+        if seen == 2:
+            return
         if lacking and time.monotonic() > deadline:
             raise NotSettled(f"{bound.scenario.name}: not seen within {timeout:.0f} s: {'; '.join(lacking)}")
-        if seen < 2:
-            time.sleep(PERIOD_S)
+        if over.wait(PERIOD_S):
+            raise Cancelled(bound.scenario.name)
 
 
 def _prepare(cluster: Cluster, namespace: str) -> None:
@@ -141,7 +152,7 @@ def _prepare(cluster: Cluster, namespace: str) -> None:
         time.sleep(0.1)
 
 
-def _play(cluster: Cluster, bound: Bound, made: list[Json]) -> None:
+def _play(cluster: Cluster, bound: Bound, made: list[Json], over: Event) -> None:
     data = bound.data
     simulated = data.get("simulated") or {}
     if "stages" in simulated:
@@ -150,7 +161,7 @@ def _play(cluster: Cluster, bound: Bound, made: list[Json]) -> None:
     for each in simulated.get("status") or ():
         _patch(cluster, bound.namespace, each["of"], each["patch"], "--subresource=status")
     timeout = data.get("timeout", TIMEOUT_S)
-    wait(cluster, bound, data["until"], timeout)
+    wait(cluster, bound, data["until"], timeout, over)
     for step in data.get("then") or ():
         if "apply" in step:
             apply(cluster, bound.namespace, objects(step["apply"]), made)
@@ -160,7 +171,7 @@ def _play(cluster: Cluster, bound: Bound, made: list[Json]) -> None:
             cluster.run("delete", step["delete"], f"--namespace={bound.namespace}", "--wait=false")
         else:
             cluster.stop(step["stop"])
-        wait(cluster, bound, step["until"], step.get("timeout", timeout))
+        wait(cluster, bound, step["until"], step.get("timeout", timeout), over)
 
 
 FIRST = ("Namespace", "CustomResourceDefinition")
@@ -232,4 +243,4 @@ def _free(cluster: Cluster, made: Sequence[Json], namespace: str) -> None:
                 )
 
 
-__all__ = ["NotSettled", "Settled", "Staging", "apply", "staged", "wait"]
+__all__ = ["Cancelled", "NotSettled", "Settled", "Staging", "apply", "staged", "wait"]
