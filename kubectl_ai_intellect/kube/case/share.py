@@ -14,6 +14,7 @@ from typing import Any
 
 from kubectl_ai_intellect.kube.case.model import Case, Reason, RecordedList, RecordedLog
 from kubectl_ai_intellect.kube.case.vocabulary import kept_words, libraries
+from kubectl_ai_intellect.kube.refs import KNOWN
 
 Json = Any
 
@@ -108,7 +109,12 @@ FIXED = frozenset(
 """Fields whose values the API defines."""
 
 STANDARD = ("kubernetes.io", "k8s.io", "helm.sh", "argoproj.io", "fluxcd.io", "cert-manager.io")
-CONTROL_PLANE = re.compile(r"(system:|kube-|kubeadm:|eks:|gke-)")
+CONTROL_PLANE = re.compile(r"(?:system[:-]|kube-|kubeadm:|eks:|gke-)|.*\.k8s\.io$|v\d\w*\.\w*$")
+"""Names that every cluster has."""
+
+SYSTEM = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+WORKLOADS = frozenset({"Pod", "Deployment", "DaemonSet", "StatefulSet", "Job", "CronJob", "Service"})
+"""In the system's namespaces, only these may carry names of the house."""
 
 _SPLIT = re.compile(r"[^A-Za-z0-9]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -128,7 +134,7 @@ _TEXT_KEYS = re.compile(r'"(?:name|namespace|host|service|server|user|database|a
 
 def share(case: Case) -> Case:
     """The same trouble in a house that nobody can recognise."""
-    names = _Names()
+    names = _Names(_platform_words(case))
     for source in _sources(case):
         names.learn(source)
     names.settle()
@@ -156,7 +162,8 @@ def share(case: Case) -> Case:
 class _Names:
     """Which words are someone's, and what each is called instead."""
 
-    def __init__(self) -> None:
+    def __init__(self, everybodys: frozenset[str]) -> None:
+        self._everybodys = everybodys
         self._words: set[str] = set()
         self._as: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
@@ -169,7 +176,7 @@ class _Names:
         for part in _SPLIT.split(name):
             for word in _HUMP.split(part) if not part.isupper() else [part]:
                 low = word.lower()
-                if len(low) > 2 and low not in kept_words() and not _RANDOM.match(low):
+                if len(low) > 2 and low not in self._everybodys and not _RANDOM.match(low):
                     self._words.add(low)
 
     def settle(self) -> None:
@@ -222,6 +229,36 @@ class _Names:
         return self._addresses.setdefault(address.lower(), f"fd00::{len(self._addresses) + 1:x}")
 
 
+def _platform_words(case: Case) -> frozenset[str]:
+    """Words that name nobody: the known ones, and those of the API's own fields and reasons in this case."""
+    found: set[str] = set()
+    for entry in case.lists:
+        if (entry.group, entry.kind) in KNOWN:
+            for item in entry.items:
+                for field in _api_words(item, ""):
+                    found.update(part.lower() for part in _HUMP.split(field))
+    return kept_words() | found
+
+
+def _api_words(value: Json, key: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, below in value.items():
+            if key not in MAPS and name.isalnum():
+                yield name
+            if key not in MAPS and not name.startswith(("f:", "k:")):
+                yield from _api_words(below, name)
+    elif isinstance(value, list):
+        for below in value:
+            yield from _api_words(below, key)
+    elif key == "reason" and isinstance(value, str) and value.isalnum():
+        yield value
+
+
+def _is_standard(key: str) -> bool:
+    """Label and annotation keys of the platform, with its domain or with none."""
+    return key in FIXED or key.partition("/")[0].endswith(STANDARD)
+
+
 def _sources(case: Case) -> Iterator[str]:
     """Every string that holds names."""
     yield case.context
@@ -233,7 +270,9 @@ def _sources(case: Case) -> Iterator[str]:
     for entry in case.lists:
         yield entry.namespace
         for item in entry.items:
-            if not CONTROL_PLANE.match(str((item.get("metadata") or {}).get("name") or "")):
+            metadata = item.get("metadata") or {}
+            ours = metadata.get("namespace") not in SYSTEM or entry.kind in WORKLOADS
+            if ours and not CONTROL_PLANE.match(str(metadata.get("name") or "")):
                 yield from _names_in(item, "")
     for log in case.logs:
         yield from (log.namespace, log.pod, log.container)
@@ -243,7 +282,7 @@ def _sources(case: Case) -> Iterator[str]:
 def _names_in(value: Json, key: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, below in value.items():
-            if key in MAPS and not name.partition("/")[0].endswith(STANDARD):
+            if key in MAPS and not _is_standard(name):
                 yield name
             naming = key in ("labels", "matchLabels", "selector", "nodeSelector") and not name.startswith(tuple(FIXED))
             yield from _names_in(below, "name" if naming else name)
@@ -289,10 +328,10 @@ def _shared_items(items: Iterable[Mapping[str, Json]], names: _Names) -> Iterato
 def _shared(value: Json, key: str, names: _Names) -> Json:
     if isinstance(value, Mapping):
         if key == "annotations":
-            return {names.text(name): _annotation(name, str(below), names) for name, below in value.items()}
+            return {_key(name, names): _annotation(name, str(below), names) for name, below in value.items()}
         theirs = key in MAPS or key.startswith("f:") or ":" in key
         return {
-            (names.text(name) if theirs or ":" in name else name): _shared(below, name, names)
+            (_key(name, names) if theirs or ":" in name else name): _shared(below, name, names)
             for name, below in value.items()
         }
     if isinstance(value, list):
@@ -302,10 +341,13 @@ def _shared(value: Json, key: str, names: _Names) -> Json:
     return value
 
 
+def _key(name: str, names: _Names) -> str:
+    return name if _is_standard(name) else names.text(name)
+
+
 def _annotation(name: str, value: str, names: _Names) -> str:
     """Of annotations that are not the platform's, nothing is known: their values go as a whole."""
-    standard = name.partition("/")[0].endswith(STANDARD)
-    return names.text(value) if standard else names.value(value)
+    return names.text(value) if _is_standard(name) else names.value(value)
 
 
 def _shared_reason(reason: Reason | None, names: _Names) -> Reason | None:
