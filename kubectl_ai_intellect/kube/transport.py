@@ -17,6 +17,7 @@ from kubectl_ai_intellect.errors import Unauthorized, Unreachable
 from kubectl_ai_intellect.kube.config import Connection
 
 TRIES = 3
+BACKOFF = 0.15
 CONNECT_TIMEOUT = 10.0
 RETRIED = frozenset({429, 500, 502, 503, 504})
 LONGEST_WAIT = 10.0
@@ -103,7 +104,7 @@ class Transport:
             try:
                 answer = self._once(method, path, query, accept, body, limit)
             except _Again as again:
-                wait = again.wait if again.wait is not None else 0.15 * 2**attempt * (0.5 + random.random())
+                wait = again.wait if again.wait is not None else BACKOFF * 2**attempt * (0.5 + random.random())
                 if attempt == tries or wait > min(self.remaining(), LONGEST_WAIT):
                     if isinstance(again.outcome, Answer):
                         return again.outcome

@@ -28,6 +28,7 @@ PODS = "/api/v1/namespaces/shop/pods"
 @pytest.fixture(autouse=True)
 def no_kubeconfig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setattr(transport, "BACKOFF", 0.01)
 
 
 @pytest.fixture
