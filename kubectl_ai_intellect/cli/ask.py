@@ -45,7 +45,9 @@ def target_of(words: tuple[str, ...], namespace: str, source: Source) -> Ref | N
     return Ref(known.group, known.kind, namespace if known.namespaced else "", name)
 
 
-def ask(options: Options, *, progress: Callable[[str], None], choose: Callable[[list[str]], int | None] | None) -> Report:
+def ask(
+    options: Options, *, progress: Callable[[str], None], choose: Callable[[list[str]], int | None] | None
+) -> Report:
     """Answer one question."""
     source = open_source(options)
     if options.record:

@@ -14,7 +14,6 @@ from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Read, get_of, list_of
 from kubectl_ai_intellect.question import Asked, Resolution, resolve, understand
 from kubectl_ai_intellect.report import Answer, Diagnosis, Passage, Report, Table, Usage, Verdict
-from kubectl_ai_intellect.state.graph import State
 
 Explain = Callable[["Answering", Diagnosis], Diagnosis]
 
@@ -67,7 +66,9 @@ class Answering:
             known = self.desk.reader.more(self.desk.known, [list_of("Namespace")])
             near = close(namespace, [each.ref for each in known.all("Namespace")])
             text = f'namespace "{namespace}" does not exist' + _offer(near)
-            self.table = Table(status="not_found", text=text, near=[named(each) for each in near], command="kubectl get namespaces")
+            self.table = Table(
+                status="not_found", text=text, near=[named(each) for each in near], command="kubectl get namespaces"
+            )
 
     def _inform(self, asked: Asked) -> None:
         namespace = self.desk.scope.namespace
@@ -130,14 +131,18 @@ class Answering:
 
         facts = [f"{each.kind} {each.note}" for each in assessment.open[:5]]
         hits = knowledge.search(" ".join([self.desk.question, *facts]), k=3)
-        self.passages = [Passage(runbook=hit.runbook_id, section=hit.section, text=hit.passage, score=hit.score) for hit in hits]
+        self.passages = [
+            Passage(runbook=hit.runbook_id, section=hit.section, text=hit.passage, score=hit.score) for hit in hits
+        ]
 
     def conclude(self) -> Report:
         usage = Usage(apiCalls=self.desk.reader.requests, apiBytes=self.desk.reader.size,
                       wallMs=int((time.monotonic() - self.desk.began) * 1000))  # fmt: skip
         namespace = self.desk.scope.namespace or "all namespaces"
         if self.table is not None:
-            return Answer(question=self.desk.question, context=self.context, namespace=namespace, answer=self.table, usage=usage)
+            return Answer(
+                question=self.desk.question, context=self.context, namespace=namespace, answer=self.table, usage=usage
+            )
         ledger = Ledger(self.desk.known)
         verdict, others = self.verdicts(ledger)
         return Diagnosis(
@@ -191,7 +196,8 @@ class Answering:
         return [
             verdict_of(self.desk.known, root, ledger)
             for root in found.roots[:5]
-            if (root.finding.cause, root.finding.object.name) not in have and root.finding.strength in ("proved", "likely")
+            if (root.finding.cause, root.finding.object.name) not in have
+            and root.finding.strength in ("proved", "likely")
         ]
 
     def where(self) -> str:
@@ -220,8 +226,6 @@ def _offer(near: Sequence[Ref]) -> str:
         return ""
     listed = ", ".join(f"{each.short} (namespace {each.namespace})" if each.namespace else each.name for each in near)
     return f"; did you mean {listed}?"
-
-
 
 
 __all__ = ["Answering", "close"]

@@ -94,7 +94,9 @@ def verdict_of(state: State, root: Root, ledger: Ledger, missing: Sequence[str] 
                 cause=each.cause,
                 object=named(each.object, state),
                 confidence=round(min(CONFIDENCE[each.strength], max(0.02, 0.9 - confidence(root))), 2),
-                ruledOutBy=ledger.cite_all(each.refutes or (finding.supports[:1] if each.strength != "refuted" else ())),
+                ruledOutBy=ledger.cite_all(
+                    each.refutes or (finding.supports[:1] if each.strength != "refuted" else ())
+                ),
             )
             for each in root.others[:5]
         ],
@@ -118,14 +120,20 @@ def _explanation(finding: Finding, hurt: Sequence[Ref]) -> str:
 def _chain(state: State, root: Root, ledger: Ledger) -> list[ChainStep]:
     steps: list[ChainStep] = []
     for step in root.chain[:-1]:
-        steps.append(ChainStep(object=named(step.symptom.at, state), because=said(f"{words(step.symptom)}: {step.because}")))
+        steps.append(
+            ChainStep(object=named(step.symptom.at, state), because=said(f"{words(step.symptom)}: {step.because}"))
+        )
     last = root.chain[-1].symptom
     cited = ledger.cite_all(root.finding.supports)
     steps.append(ChainStep(object=named(last.at, state), because=said(words(last)), evidence=cited))
     if root.finding.object.whole() != last.at.whole():
-        steps.append(ChainStep(object=named(root.finding.object, state), because=said(root.finding.says), evidence=cited))
+        steps.append(
+            ChainStep(object=named(root.finding.object, state), because=said(root.finding.says), evidence=cited)
+        )
     else:
-        steps[-1] = ChainStep(object=steps[-1].object, because=said(f"{words(last)}: {root.finding.says}"), evidence=cited)
+        steps[-1] = ChainStep(
+            object=steps[-1].object, because=said(f"{words(last)}: {root.finding.says}"), evidence=cited
+        )
     return steps
 
 
@@ -155,9 +163,11 @@ def affected(state: State, root: Root) -> list[Ref]:
             workloads.setdefault(workload_of(state, at))
         elif at.kind in ("Deployment", "StatefulSet", "DaemonSet", "CronJob"):
             workloads.setdefault(at)
-        elif at.kind in ("Service", "Ingress", "HTTPRoute", "Gateway", "PersistentVolumeClaim", "HorizontalPodAutoscaler"):
-            traffic.setdefault(at)
-        elif symptom.at != root.finding.object:
+        elif (
+            at.kind
+            in ("Service", "Ingress", "HTTPRoute", "Gateway", "PersistentVolumeClaim", "HorizontalPodAutoscaler")
+            or symptom.at != root.finding.object
+        ):
             traffic.setdefault(at)
     for workload in list(workloads):
         for service in near(state, workload, Relation.SELECTS, back=True):
@@ -220,7 +230,10 @@ def _unsecret(line: str) -> str:
 
 
 def _patch_record(state: State, patch: Any) -> dict[str, Any]:
-    record: dict[str, Any] = {"object": named(patch.target, state).model_dump(exclude_none=True), "action": patch.action}
+    record: dict[str, Any] = {
+        "object": named(patch.target, state).model_dump(exclude_none=True),
+        "action": patch.action,
+    }
     if patch.action == "edit":
         record["operations"] = [
             {**operation, "value": _masked(operation["value"])} if "value" in operation else operation

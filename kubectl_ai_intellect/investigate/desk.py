@@ -87,7 +87,9 @@ class Desk:
             groups.setdefault((read.what, read.of.kind), []).append(read)
         for group in groups.values():
             more = f" (and {len(group) - 1} like it)" if len(group) > 1 else ""
-            outcome = self.hypothesis() + (f"; {len(self.symptoms) - before} new symptoms" if len(self.symptoms) > before else "")
+            outcome = self.hypothesis() + (
+                f"; {len(self.symptoms) - before} new symptoms" if len(self.symptoms) > before else ""
+            )
             self.note(hypothesis, group[0].kubectl() + more, outcome, spent)
 
     def note(self, hypothesis: str, command: str, finding: str, ms: int, tokens: int = 0) -> None:

@@ -60,7 +60,12 @@ class Loop:
         spent = int((time.monotonic() - start) * 1000)
         namespace = self.desk.scope.namespace
         scope = ["-n", namespace] if namespace else ["-A"]
-        self.desk.note("what is there", f"kubectl get pods,events,deployments,services {' '.join(scope)}", f"{count} pods read", spent)
+        self.desk.note(
+            "what is there",
+            f"kubectl get pods,events,deployments,services {' '.join(scope)}",
+            f"{count} pods read",
+            spent,
+        )
         candidates = [list(each) for each in self.answering.candidates]
         return {"candidates": candidates, "done": self.answering.table is not None, "told": [f"read {count} pods"]}
 

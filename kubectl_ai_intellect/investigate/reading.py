@@ -74,7 +74,12 @@ def first_reads(scope: Scope) -> list[Read]:
     look = first_look(scope.namespace)
     leaders = list_of("Lease", "kube-system")
     if scope.target is None:
-        return [*look, list_of("Node"), leaders, *([get_of(ref("Namespace", "", scope.namespace))] if scope.namespace else [])]
+        return [
+            *look,
+            list_of("Node"),
+            leaders,
+            *([get_of(ref("Namespace", "", scope.namespace))] if scope.namespace else []),
+        ]
     narrow = [read._replace(options=(("limit", PAGE),)) for read in look] if scope.namespace else []
     own = [get_of(scope.target)]
     if scope.target.namespace:
@@ -102,9 +107,7 @@ def following(state: State, scope: Scope) -> list[Read]:
     hosts = list(dict.fromkeys(pod.spec["nodeName"] for pod in pods if pod.spec.get("nodeName")))
     if scope.target is not None:
         reads += [get_of(ref("Node", "", name)) for name in hosts[:5]]
-    troubled = [
-        node.ref.name for node in state.all("Node") if (node.condition("Ready") or {}).get("status") != "True"
-    ]
+    troubled = [node.ref.name for node in state.all("Node") if (node.condition("Ready") or {}).get("status") != "True"]
     reads += [get_of(ref("Lease", "kube-node-lease", name)) for name in (troubled or hosts)[:3]]
     return reads
 
@@ -119,7 +122,9 @@ def quiet_logs(state: State, scope: Scope) -> list[Read]:
         workload = workload_of(state, pod.ref)
         if is_finished(pod) or workload in seen or (places is not None and pod.ref not in places):
             continue
-        seen[workload] = [logs_of(each.ref) for each in containers(pod) if each.running is not None and each.role != "init"]
+        seen[workload] = [
+            logs_of(each.ref) for each in containers(pod) if each.running is not None and each.role != "init"
+        ]
     chosen = list(seen.values())[:QUIET_WORKLOADS]
     return [read for reads in chosen for read in reads]
 

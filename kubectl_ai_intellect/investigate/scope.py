@@ -11,8 +11,22 @@ from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.relations import WORKLOADS, Relation, near, owner_refs, pods_of, workload_of
 
 LATENT = frozenset(
-    "eviction-blocked node-closed quota-full traffic-guarded service-suspect mixed-image workload-idle stale-config "
-    "certificate-old scaler-capped slow binding-broken cronjob-idle balancer-pending".split()
+    [
+        "eviction-blocked",
+        "node-closed",
+        "quota-full",
+        "traffic-guarded",
+        "service-suspect",
+        "mixed-image",
+        "workload-idle",
+        "stale-config",
+        "certificate-old",
+        "scaler-capped",
+        "slow",
+        "binding-broken",
+        "cronjob-idle",
+        "balancer-pending",
+    ]
 )
 """Symptoms that are often on purpose or at rest: they count when asked about, or when nothing else is wrong."""
 
@@ -43,7 +57,9 @@ def around(state: State, target: Ref) -> set[Ref]:
     elif target.kind in WORKLOADS:
         for pod in pods_of(state, target):
             places |= {pod.ref, *owner_refs(state, pod.ref)}
-            places.update(each for each in near(state, pod.ref, Relation.MOUNTS) if each.kind == "PersistentVolumeClaim")
+            places.update(
+                each for each in near(state, pod.ref, Relation.MOUNTS) if each.kind == "PersistentVolumeClaim"
+            )
         if target.kind == "CronJob":
             places.update(near(state, target, Relation.OWNS))
     elif target.kind == "Service":
