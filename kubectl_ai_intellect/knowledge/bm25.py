@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 K1 = 2.0
-B = 0.75
+B = 0.5
 POSTINGS = "postings.npy"
 VOCABULARY = "vocabulary.tsv"
 LENGTHS = "lengths.npy"

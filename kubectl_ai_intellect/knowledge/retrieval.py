@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 # Chosen on the open half of the queries. Runbooks are few and their symptoms are what people paste, so the first
 # ranks weigh much, and words more than meaning.
-RANK_CONSTANT = 10.0
-DENSE_WEIGHT = 0.7
+RANK_CONSTANT = 5.0
+DENSE_WEIGHT = 0.5
 NEIGHBOURS = 256  # passages looked at by meaning
 QUERY_CHARACTERS = 1000
 SHORT = 240  # a text of several lines that is asked as one
