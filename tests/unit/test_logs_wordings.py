@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubectl_ai_intellect.evidence.logs import LOG_KINDS, digest
+from kubectl_ai_intellect.evidence.logs.classify import RULES
 
 ANY = None
 
@@ -892,7 +893,285 @@ RUNTIME = [
     ),
 ]
 
-ALL = [*NETWORK, *NAMES, *TLS, *PROTOCOLS, *AUTH, *STORAGE, *CONFIG, *RUNTIME]
+# Written before the tables had seen their like, and kept.
+MORE = [
+    ('level=fatal msg="unable to start: MONGO_URI env var is empty"', "missing-env", "MONGO_URI", ANY),
+    ("Config error: DB_USER is a required variable", "missing-env", "DB_USER", ANY),
+    ("panic: missing env AUTH_SECRET", "missing-env", "AUTH_SECRET", ANY),
+    ("FATAL: SMTP_HOST was not provided", "missing-env", "SMTP_HOST", ANY),
+    ("[config] Required: KAFKA_BROKERS", "missing-env", "KAFKA_BROKERS", ANY),
+    ("AssertionError: SESSION_KEY environment variable must be defined", "missing-env", "SESSION_KEY", ANY),
+    ("Error: Environment variable not found: DATABASE_URL.", "missing-env", "DATABASE_URL", ANY),
+    ("ValueError: Please provide an OPENAI_API_KEY", "missing-env", "OPENAI_API_KEY", ANY),
+    ('Error: env validation failed: "JWT_SECRET" is required', "missing-env", "JWT_SECRET", ANY),
+    ("missing required config value: payments.endpoint", "bad-config", None, ANY),
+    ("Could not connect to Redis at redis:6379: Name does not resolve", "dns-failure", "redis", ANY),
+    ("Could not connect to Redis at 127.0.0.1:6379: Connection refused", "connection-refused", None, ANY),
+    ("pg_isready: db:5432 - no response", "dependency-missing", None, ANY),
+    ("db:5432 - rejecting connections", "dependency-missing", None, ANY),
+    (
+        "MongoNetworkError: failed to connect to server [mongo:27017] on first connect [Error: connect ECONNREFUSED 10.0.0.1:27017]",
+        "connection-refused",
+        None,
+        ANY,
+    ),
+    ("Cannot open /proc/mounts: Permission denied", "permission-denied", None, ANY),
+    ("sh: can't create /etc/app/conf: Read-only file system", "read-only-filesystem", "/etc/app/conf", ANY),
+    (
+        "cp: cannot create regular file '/etc/nginx/x.conf': Permission denied",
+        "permission-denied",
+        "/etc/nginx/x.conf",
+        ANY,
+    ),
+    (
+        "Error opening config /cfg/app.json: The system cannot find the file specified",
+        "file-not-found",
+        "/cfg/app.json",
+        ANY,
+    ),
+    ("could not open file: /srv/rules.yaml does not exist", "file-not-found", "/srv/rules.yaml", ANY),
+    ("Fatal: license file missing at /opt/lic/key.lic", "file-not-found", None, ANY),
+    ("lstat /data/seed: no such file or directory", "file-not-found", "/data/seed", ANY),
+    ("bind: address in use 0.0.0.0:9000", "port-in-use", "9000", ANY),
+    ("Error starting server: listen tcp 0.0.0.0:9090: bind: address already in use", "port-in-use", "9090", ANY),
+    (
+        "[Errno 98] error while attempting to bind on address ('0.0.0.0', 8000): address already in use",
+        "port-in-use",
+        "8000",
+        ANY,
+    ),
+    ("SQLSTATE[08006] [7] could not connect to server: Connection timed out", "connection-timeout", None, ANY),
+    ("net.Dial: connect: network is unreachable", "no-route", None, ANY),
+    (
+        "x509: cannot validate certificate for 10.0.0.1 because it doesn't contain any IP SANs",
+        "tls-failed",
+        "wrong-host",
+        ANY,
+    ),
+    (
+        "error:0A000086:SSL routines:tls_post_process_server_certificate:certificate verify failed",
+        "tls-failed",
+        None,
+        ANY,
+    ),
+    (
+        "transport: authentication handshake failed: tls: first record does not look like a TLS handshake",
+        "protocol-mismatch",
+        None,
+        ANY,
+    ),
+    ("received unencrypted data after SSL request", "protocol-mismatch", None, ANY),
+    (
+        "MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk",
+        "db-read-only",
+        None,
+        ANY,
+    ),
+    ("pq: sorry, too many clients already", "connections-exhausted", None, ANY),
+    (
+        "Timeout: Pool empty. Unable to fetch a connection in 30 seconds, none available[size:10; busy:10; idle:0]",
+        "connections-exhausted",
+        None,
+        ANY,
+    ),
+    ("runtime: out of memory: cannot allocate 4194304-byte block", "out-of-memory", None, ANY),
+    ("Container killed due to memory usage: java.lang.OutOfMemoryError: Metaspace", "out-of-memory", "Metaspace", ANY),
+    ("[Kafka] UNKNOWN_TOPIC_OR_PARTITION: orders", "schema-missing", None, ANY),
+    ('column "price" of relation "orders" does not exist', "schema-missing", "price", ANY),
+    ("Liquibase: Could not acquire change log lock. Currently locked by pod-1", "deadlock", None, ANY),
+    (
+        'serviceaccounts "x" is forbidden: User "system:serviceaccount:a:b" cannot get resource "serviceaccounts" in API group "" in the namespace "a"',
+        "forbidden",
+        "get serviceaccounts",
+        ANY,
+    ),
+    ("Failed to pull secret: 403 Forbidden: permission denied (vault)", "auth-failed", None, ANY),
+    (
+        "WebIdentityErr: failed to retrieve credentials caused by: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity",
+        "cloud-denied",
+        None,
+        ANY,
+    ),
+    (
+        "Error: failed to unmarshal config: 1 error(s) decoding: 'server.port' expected type 'int', got unconvertible type 'string'",
+        "bad-config",
+        None,
+        ANY,
+    ),
+    (
+        "invalid character '}' looking for beginning of object key string in /etc/app/config.json",
+        "bad-config",
+        None,
+        ANY,
+    ),
+    (
+        "thread 'tokio-runtime-worker' panicked at 'index out of bounds: the len is 0 but the index is 0', src/lib.rs:9:5",
+        "panic",
+        None,
+        ANY,
+    ),
+    ("Fatal Python error: Segmentation fault", "segfault", None, ANY),
+    ("/app/run.sh: line 4: jq: command not found", "command-not-found", "jq", ANY),
+    ("env: 'node': No such file or directory", "command-not-found", "node", ANY),
+    ("env: can't execute 'python3': No such file or directory", "command-not-found", "python3", ANY),
+    ('Error loading ASGI app. Could not import module "main".', "module-missing", "main", ANY),
+    ("unknown long flag '--verbosee'", "usage-error", "verbosee", ANY),
+    ("error: the argument '--port <PORT>' requires a value", "usage-error", None, ANY),
+    ("Error: too many arguments", "usage-error", None, ANY),
+    (
+        'E1101 11:00:00.000000 1 leaderelection.go:330] error retrieving resource lock kube-system/x: Get "https://10.96.0.1:443/apis": dial tcp 10.96.0.1:443: i/o timeout',
+        "connection-timeout",
+        None,
+        ANY,
+    ),
+    ("upstream_reset_before_response_started{connection_failure} 503 UF", "http-upstream", None, ANY),
+    ("User shop does not have CONNECT privilege.", "auth-failed", None, ANY),
+    ("ACL failure: NOPERM this user has no permissions to run the 'get' command", "auth-failed", None, ANY),
+    (
+        "Access to topic denied: TopicAuthorizationException: Not authorized to access topics: [orders]",
+        "auth-failed",
+        None,
+        ANY,
+    ),
+    ("Startup aborted: expected PAYMENT_GATEWAY_URL in environment", "missing-env", "PAYMENT_GATEWAY_URL", ANY),
+    ("java.lang.NullPointerException: DB_HOST must not be null", "missing-env", "DB_HOST", ANY),
+    ("TypeError: Cannot read env MAIL_FROM (undefined)", "missing-env", "MAIL_FROM", ANY),
+    ("error: S3_BUCKET was not specified; aborting", "missing-env", "S3_BUCKET", ANY),
+    ("Undefined env var: GATEWAY_TOKEN", "missing-env", "GATEWAY_TOKEN", ANY),
+    ('os.Getenv("HOME_REGION") returned empty string, exiting', "missing-env", "HOME_REGION", ANY),
+    ("Configuration property 'queue.url' not set", "bad-config", "queue.url", ANY),
+    ("Failed to parse /etc/app/app.toml: invalid key at line 3", "bad-config", None, ANY),
+    ("ERROR: Unable to parse YAML config: found unexpected end of stream", "bad-config", None, ANY),
+    ('invalid value "ten" for flag -workers: parse error', "bad-config", None, ANY),
+    (
+        'level=error ts=x caller=main.go:12 msg="Error loading config (--config.file=/etc/p.yml)" err="open /etc/p.yml: no such file or directory"',
+        "file-not-found",
+        "/etc/p.yml",
+        ANY,
+    ),
+    ("IOError: [Errno 2] No such file or directory: u'/srv/key.pem'", "file-not-found", "/srv/key.pem", ANY),
+    (
+        "Failed to read /run/secrets/db: No such file or directory (os error 2)",
+        "file-not-found",
+        "/run/secrets/db",
+        ANY,
+    ),
+    (
+        "System.IO.DirectoryNotFoundException: Could not find a part of the path '/app/wwwroot'.",
+        "file-not-found",
+        "/app/wwwroot",
+        ANY,
+    ),
+    ("touch: /var/run/app.pid: Permission denied", "permission-denied", "/var/run/app.pid", ANY),
+    ("[ERR] unable to create log dir /var/log/app: permission denied", "permission-denied", "/var/log/app", ANY),
+    ('could not create directory "/bitnami/data": Permission denied', "permission-denied", "/bitnami/data", ANY),
+    ("java.io.IOException: Read-only file system", "read-only-filesystem", None, ANY),
+    ("tee: /etc/hosts: Read-only file system", "read-only-filesystem", "/etc/hosts", ANY),
+    ("failed to write: write /cache/a.tmp: disk quota exceeded", "disk-full", None, ANY),
+    ("java.io.IOException: No space left on device", "disk-full", None, ANY),
+    ("java.net.BindException: Address already in use", "port-in-use", None, ANY),
+    ("error: Failed to listen on 0.0.0.0:6000 (reason: Address already in use)", "port-in-use", "6000", ANY),
+    (
+        "thread 'main' panicked at 'error binding to 0.0.0.0:8080: error creating server listener: Address already in use (os error 98)', src/main.rs:5",
+        "port-in-use",
+        "8080",
+        ANY,
+    ),
+    (
+        "SocketException: Connection refused (OS Error: Connection refused, errno = 111), address = auth, port = 41234",
+        "connection-refused",
+        None,
+        ANY,
+    ),
+    (
+        "lettuce: Unable to connect to redis-headless:6379; Connection refused: redis-headless/10.1.1.2:6379",
+        "connection-refused",
+        None,
+        ANY,
+    ),
+    ("NATS: dial tcp 10.96.7.1:4222: connect: connection refused", "connection-refused", None, ANY),
+    ("cannot reach http://orders:8080/health: Connection refused", "connection-refused", None, ANY),
+    (
+        "Zookeeper: Opening socket connection to server zk/10.0.0.2:2181 ... java.net.NoRouteToHostException",
+        "no-route",
+        None,
+        ANY,
+    ),
+    ("Caused by: java.net.SocketTimeoutException: Read timed out", "connection-timeout", None, ANY),
+    ("grpc: DEADLINE_EXCEEDED: deadline exceeded after 4.99s", "connection-timeout", None, ANY),
+    ("Error: Redis connection to redis:6379 failed - getaddrinfo ENOTFOUND redis", "dns-failure", "redis", ANY),
+    ("failed to look up address for host 'vault.infra': NXDOMAIN", "dns-failure", "vault.infra", ANY),
+    (
+        "mysqli::real_connect(): (HY000/2002): php_network_getaddresses: getaddrinfo failed: Temporary failure in name resolution",
+        "dns-failure",
+        None,
+        ANY,
+    ),
+    ("Error: certificate is not yet valid", "tls-failed", "expired", ANY),
+    ("tlsv1 alert unknown ca", "tls-failed", "unknown-authority", ANY),
+    ("SSL peer certificate or SSH remote key was not OK", "tls-failed", None, ANY),
+    ("requests.exceptions.SSLError: hostname 'api' doesn't match 'api.example.org'", "tls-failed", "wrong-host", ANY),
+    (
+        'http2: server: error reading preface from client 10.0.0.1:3333: bogus greeting "POST / HTTP/1.1"',
+        "protocol-mismatch",
+        None,
+        ANY,
+    ),
+    ("Access denied; you need (at least one of) the SUPER privilege(s) for this operation", "auth-failed", None, ANY),
+    ("SASL authentication failed: SCRAM-SHA-256", "auth-failed", None, ANY),
+    ("Unauthorized: invalid api key provided", "auth-failed", None, ANY),
+    (
+        "error: failed to fetch secret: Error making API request. Code: 403. Errors: * permission denied",
+        "auth-failed",
+        None,
+        ANY,
+    ),
+    (
+        'cannot list nodes: nodes is forbidden: User "system:serviceaccount:mon:prom" cannot list resource "nodes" in API group "" at the cluster scope',
+        "forbidden",
+        "list nodes",
+        ANY,
+    ),
+    (
+        "AccessDeniedException: User is not authorized to perform: secretsmanager:GetSecretValue",
+        "cloud-denied",
+        "secretsmanager:GetSecretValue",
+        ANY,
+    ),
+    (
+        "azure.core.exceptions.ClientAuthenticationError: DefaultAzureCredential failed to retrieve a token",
+        "cloud-denied",
+        None,
+        ANY,
+    ),
+    ("ERROR 1205 (HY000): Lock wait timeout exceeded; try restarting transaction", "deadlock", None, ANY),
+    ('psycopg2.errors.UndefinedTable: relation "invoice" does not exist', "schema-missing", "invoice", ANY),
+    ("no such column: orders.total", "schema-missing", "orders.total", ANY),
+    ("Cannot execute statement in a READ ONLY transaction.", "db-read-only", None, ANY),
+    ("could not acquire connection from pool: timed out after 5s", "connections-exhausted", None, ANY),
+    ("ENOMEM: not enough memory, read", "out-of-memory", None, ANY),
+    ("signal: segmentation fault (core dumped)", "segfault", None, ANY),
+    ("/bin/bash: ./start.sh: No such file or directory", "file-not-found", None, ANY),
+    ("/usr/bin/env: 'bash\\r': No such file or directory", "command-not-found", None, ANY),
+    (
+        "ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
+        "module-missing",
+        "libGL.so.1",
+        ANY,
+    ),
+    ("Error: Cannot find package 'dotenv' imported from /app/index.mjs", "module-missing", "dotenv", ANY),
+    (
+        "Could not find artifact class: java.lang.ClassNotFoundException: org.postgresql.Driver",
+        "module-missing",
+        "org.postgresql.Driver",
+        ANY,
+    ),
+    ("Unknown argument: --prt", "usage-error", "prt", ANY),
+    ("Too many open files in system", "file-limit", None, ANY),
+    ("etcdserver: mvcc: database space exceeded", "disk-full", None, ANY),
+]
+
+ALL = [*MORE, *NETWORK, *NAMES, *TLS, *PROTOCOLS, *AUTH, *STORAGE, *CONFIG, *RUNTIME]
 
 
 @pytest.mark.parametrize(("line", "kind", "name", "peer"), ALL, ids=[f"{k}-{i}" for i, (_, k, _, _) in enumerate(ALL)])
@@ -934,3 +1213,14 @@ def test_logger_around_a_line_changes_nothing(
 def test_table_reaches_every_kind() -> None:
     assert {kind for _, kind, _, _ in ALL} == LOG_KINDS
     assert len({line for line, _, _, _ in ALL}) >= 150
+
+
+def test_needles_never_hide_a_match() -> None:
+    """The cheap words that guard a pattern must occur wherever the pattern does."""
+    hidden = [
+        (rule.pattern.pattern[:60], line)
+        for line, _, _, _ in ALL
+        for rule in RULES
+        if rule.pattern.search(line) and not any(needle in line.lower() for needle in rule.needles)
+    ]
+    assert hidden == []

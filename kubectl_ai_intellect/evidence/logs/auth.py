@@ -79,7 +79,7 @@ AUTH: tuple[Rule, ...] = (
     rule(
         "auth-failed",
         _DECIDES,
-        "authentication failed|authentication failure|auth failed|authenticationfailed",
+        "authentication failed|authenticationfailure|auth failure|authentication failure|auth failed|authenticationfailed",
         r"(?:peer|ident|md5|scram(?:-sha-\d+)?|ldap|gssapi|kerberos|radius|sasl|cert\w*|login)? ?auth(?:entication)? ?(?:failed|failure)(?: (?:for|user)[^\n]{0,20}? ?(?:user(?: name)?:?|principal|role|client)? ?[\"'\\]+(?P<name>[^\"'\\\n]{1,80}))?",
     ),
     rule(
@@ -116,7 +116,7 @@ AUTH: tuple[Rule, ...] = (
     rule(
         "auth-failed",
         _DECIDES,
-        "access_refused|login was refused|handshake terminated by server|not_allowed|accessrefused|sasl",
+        "access_refused|authorizationexception|login was refused|handshake terminated by server|not_allowed|accessrefused|sasl",
         r"access_refused|login was refused|accessrefused|not_allowed - access to vhost '(?P<name>[^'\n]+)|probableauthenticationfailure|saslauthenticationexception|sasl ?(?:authentication|handshake)? ?(?:error|failed)|topicauthorizationexception|groupauthorizationexception|(?:topic|group|cluster|transactional_id)_authorization_failed",
     ),
     rule(
@@ -136,6 +136,18 @@ AUTH: tuple[Rule, ...] = (
         _DECIDES,
         "command find requires authentication|requires authentication|not authorized on",
         r"requires authentication|not authorized on (?P<name>[\w.\-]+) to execute command|unauthorized: (?:authentication required|not authorized)",
+    ),
+    rule(
+        "auth-failed",
+        _DECIDES,
+        "privilege|must be superuser|must be owner",
+        r"(?:does not have|insufficient|lacks?|missing|no|need) (?:[\w()]{1,12} ){0,6}privileges?(?!d)|must be (?:superuser|owner)|privileges? (?:denied|required)",
+    ),
+    rule(
+        "auth-failed",
+        _DECIDES,
+        "authorizationexception|not authorized to|authorization f|authorization error|permission denied|permissiondenied",
+        r"\w*authorizationexception|not authorized to access|authorization (?:failed|failure|error)|(?:\b403\b|vault|code ?= ?permissiondenied)[^\n]{0,80}permission ?denied",
     ),
     rule(
         "auth-failed",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from kubectl_ai_intellect.evidence.logs.auth import AUTH
 from kubectl_ai_intellect.evidence.logs.config import CONFIG
 from kubectl_ai_intellect.evidence.logs.model import Peer
 from kubectl_ai_intellect.evidence.logs.network import NETWORK
 from kubectl_ai_intellect.evidence.logs.peers import made, peer_in, url_host
+from kubectl_ai_intellect.evidence.logs.programs import PROGRAMS
+from kubectl_ai_intellect.evidence.logs.protocols import PROTOCOLS
 from kubectl_ai_intellect.evidence.logs.rules import HINT, MECHANISM, WORDING, Rule
 from kubectl_ai_intellect.evidence.logs.runtime import RUNTIME
 from kubectl_ai_intellect.evidence.logs.sources import source_of
@@ -30,7 +32,7 @@ from kubectl_ai_intellect.evidence.logs.traces import (
 
 __all__ = ["NEEDLES", "RULES", "Draft", "classify"]
 
-RULES: tuple[Rule, ...] = NETWORK + STORAGE + CONFIG + AUTH + RUNTIME
+RULES: tuple[Rule, ...] = NETWORK + PROTOCOLS + STORAGE + CONFIG + PROGRAMS + AUTH + RUNTIME
 NEEDLES: tuple[str, ...] = tuple(sorted({needle for rule in RULES for needle in rule.needles}))
 _LONGEST = 2400
 _NETWORK_KINDS = frozenset(
@@ -82,6 +84,9 @@ _ACCESS_LOG = re.compile(
 )
 _STATIC = re.compile(r"client: [\d.a-f:]+, server: .{0,200}request: \"")
 _ECHO = re.compile(r"^\s*[\w.\-]{2,80}\s*[=:]\s*[\w./:@,\-]{0,200}$")
+_NUMBER = re.compile(
+    r"^\s*[\"'\-]{0,3}[\w.\-]{2,80}[\"']?\s*[=:]\s*(?:\d+\w{0,3}|true|false|on|off|\"[^\"]{0,40}\"),?$", re.IGNORECASE
+)
 _STATEMENT = re.compile(r"\b(?:STATEMENT|DETAIL|HINT|CONTEXT):\s")
 _STRONG_LEVEL = LEVELS.index("error")
 
@@ -191,13 +196,21 @@ def _best(text: str, whole: str, least: int) -> _Match | None:
     for rule in RULES:
         if rule.weight < least or rule.weight < rank[0] or not any(needle in low for needle in rule.needles):
             continue
-        found = rule.pattern.search(text)
+        found = _telling(rule.pattern, text)
         if found is None or (rule.context is not None and rule.context.search(whole) is None):
             continue
         here = (rule.weight, any(found.groupdict().values()), found.end())
         if here > rank:
             best, rank = _Match(rule, found, text), here
     return best
+
+
+def _telling(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    """The first match that names something, or the first."""
+    first = pattern.search(text)
+    if first is None or not pattern.groupindex or any(first.groupdict().values()):
+        return first
+    return next((m for m in islice(pattern.finditer(text), 4) if any(m.groupdict().values())), first)
 
 
 def _harmless(match: _Match, head: Parsed, level: str, trace: bool) -> bool:
@@ -214,7 +227,8 @@ def _harmless(match: _Match, head: Parsed, level: str, trace: bool) -> bool:
         return quoted or _HYPOTHETICAL.search(match.text) is not None
     if level == "":
         return _HYPOTHETICAL.search(match.text[: match.found.start()]) is not None or (
-            match.rule.weight <= WORDING and _ECHO.match(match.text) is not None
+            (match.rule.weight <= WORDING and _ECHO.match(match.text) is not None)
+            or _NUMBER.match(match.text) is not None
         )
     return False
 
@@ -262,10 +276,12 @@ def _name(match: _Match, candidates: list[str], lines: list[str]) -> str:
         "protocol-mismatch",
     ):
         name = url_host(match.text)
+    if kind == "usage-error":
+        name = name.lstrip("-")
     return name.strip().strip("\"'`‘’“”()[]{}<>,;").rstrip(".:")[:200]
 
 
-_VARIABLE = re.compile(r"(?<![\w/.\-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w/.\-(])")
+_VARIABLE = re.compile(r"(?<![\w/.\-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w/\-(])")
 
 
 def _variable(lines: list[str]) -> str:

@@ -66,7 +66,9 @@ _ENVIRONMENT: tuple[Rule, ...] = (
         "env",
         rf"{_ENV}\s*(?::|,|=|called|named|are|is)?\s*{_Q}{_VAR}{_E}(?:[^\n.]{{0,60}}?)\b(?:{_UNSET}|must|needs|expected)\b",
     ),
-    rule("missing-env", _DECIDES, "env", rf"{_Q}{_VAR}{_E}[^\n.]{{0,40}}?{_ENV}[^\n.]{{0,30}}\b{_UNSET}\b"),
+    rule(
+        "missing-env", _DECIDES, "env", rf"{_Q}{_VAR}{_E}[^\n.]{{0,40}}?{_ENV}[^\n.]{{0,30}}\b(?:{_UNSET}|must|needs)\b"
+    ),
     rule(
         "missing-env",
         _DECIDES,
@@ -76,7 +78,7 @@ _ENVIRONMENT: tuple[Rule, ...] = (
     rule(
         "missing-env",
         _DECIDES,
-        "environment variable|env var",
+        "env",
         rf"(?:set|provide|define|specify|export|missing|requires?) (?:the |a |an )?(?:value (?:for|of) )?{_Q}{_VAR}{_E} (?:in |as |through |via |with )?(?:the |your |an? )?{_ENV}",
     ),
     rule(
@@ -94,7 +96,7 @@ _ENVIRONMENT: tuple[Rule, ...] = (
     rule(
         "missing-env",
         MECHANISM,
-        "not set|unset|parameter null",
+        "not set|unset|unbound variable|parameter null",
         rf"(?:line \d+: )?{_VAR}: (?:parameter (?:null or )?not set|unbound variable|{_UNSET})",
     ),
     rule(
@@ -144,7 +146,7 @@ _ENVIRONMENT: tuple[Rule, ...] = (
     rule(
         "missing-env",
         MECHANISM,
-        "null",
+        "null|exception",
         rf"(?:argumentnull|configuration|invalidoperation)\w*exception[^\n]{{0,100}}?{_Q}{_SNAKE}",
     ),
     rule("missing-env", MECHANISM, "secret_key_base", r"missing `?(?P<name>secret_key_base)`?"),
@@ -159,13 +161,13 @@ _ENVIRONMENT: tuple[Rule, ...] = (
     rule(
         "missing-env",
         MECHANISM,
-        "environment variable",
+        "env",
         rf"{_ENV} \S{{1,80}} (?:is )?{_UNSET}|{_UNSET} {_ENV}\b",
     ),
     rule(
         "missing-env",
         MECHANISM,
-        "environment variable|env var",
+        "env",
         rf"(?:required|missing|no such) {_ENV}[^\n]{{0,40}}?{_Q}(?P<name>[A-Za-z_]\w{{2,80}}){_E}(?:$|[\s.,])",
     ),
 )
@@ -194,7 +196,7 @@ _SETTINGS: tuple[Rule, ...] = (
     rule(
         "bad-config",
         _DECIDES,
-        "parsing file|fatal error, can't open config|bad directive|bad configuration|config file line",
+        "parsing file|fatal config file|fatal error, can't open config|bad directive|bad configuration|config file line",
         r"(?:\*\*\* fatal config file error|bad directive or wrong number of arguments|\[alert\][^\n]{0,40}parsing \[|error\(s\) found in configuration file)",
     ),
     rule(
@@ -218,7 +220,7 @@ _SETTINGS: tuple[Rule, ...] = (
     rule(
         "bad-config",
         MECHANISM,
-        "config|setting|option|property|parameter|value",
+        "directive|config|setting|option|property|parameter|value",
         r"(?:invalid|illegal|malformed|bad|unknown|unrecogni[sz]ed|unsupported|incorrect|unexpected)[ -](?:\w+ ){0,2}(?:config(?:uration)?|settings?|option|property|directive|config(?:uration)? (?:key|value|file|option|field))\b(?:[ :'\"`]{1,3}(?P<name>[A-Za-z_][\w.\-]{1,100}))?",
     ),
     rule(
@@ -238,8 +240,8 @@ _SETTINGS: tuple[Rule, ...] = (
     rule(
         "bad-config",
         MECHANISM,
-        "required setting|required property|required config|required option|required parameter|missing required|is required",
-        rf"(?:missing (?:required|mandatory) (?:setting|property|config(?:uration)?|option|parameter|field|key|argument|value)s?|(?:setting|property|config(?:uration)?(?: key| value| option)?|option|parameter|field|key) {_Q}{_ANY}{_E} is (?:required|missing|mandatory|not set|not configured|empty|invalid))",
+        "required setting|missing|not set|not configured|required property|required config|required option|required parameter|missing required|is required",
+        rf"(?:missing (?:required|mandatory) (?:setting|property|config(?:uration)?|option|parameter|field|key|argument|value)s?|(?:setting|property|config(?:uration)?(?: key| value| option)?|option|parameter|field|key) {_Q}{_ANY}{_E} (?:is |was |has )?(?:required|missing|mandatory|not set|not configured|empty|invalid))",
     ),
     rule(
         "bad-config",
@@ -250,7 +252,7 @@ _SETTINGS: tuple[Rule, ...] = (
     rule(
         "bad-config",
         MECHANISM,
-        "connection string|connectionstring|dsn|database url",
+        "connection string|database_url|sqlalchemy url|rfc1738|connectionstring|dsn|database url",
         r"(?:invalid|malformed|missing|empty|no|format of)[^\n]{0,30}(?:connection ?string|\bdsn\b|data source name|database url)|(?:connection ?string|dsn|database[ _]url)[^\n]{0,60}(?:is |was )?(?:invalid|malformed|missing|empty|null|not (?:set|initialized|valid|found|configured|specified))|could not parse (?:sqlalchemy|rfc1738) url|format of the initialization string",
     ),
     rule(
@@ -328,163 +330,4 @@ _SETTINGS: tuple[Rule, ...] = (
     ),
 )
 
-_PROGRAMS: tuple[Rule, ...] = (
-    rule(
-        "exec-format",
-        _DECIDES,
-        "exec format error|enoexec|cannot execute binary file|wrong elf class|bad cpu type|invalid elf header|ld-linux|qemu-|rosetta error",
-        r"exec format error|enoexec|cannot execute binary file|wrong elf class|invalid elf header|rosetta error|qemu-\w+: could not open",
-    ),
-    rule(
-        "command-not-found",
-        _DECIDES,
-        "executable file not found",
-        r"exec: [\"'\\]*(?P<name>[^\"'\s\\:]+)[\"'\\]*: executable file not found",
-    ),
-    rule(
-        "command-not-found",
-        _DECIDES,
-        "not found",
-        r"(?:^|[\s\]])(?:/[\w/.\-]*/)?(?:ba|da|a|z|k|)sh: (?:line )?(?:\d+: )?(?:exec: )?(?P<name>[^\s:]+): (?:command )?not found",
-    ),
-    rule(
-        "command-not-found",
-        _DECIDES,
-        "not found",
-        r"^[\w/.\-]+: (?:line )?\d+: (?:exec: )?(?P<name>[^\s:]+): (?:command )?not found",
-    ),
-    rule(
-        "command-not-found",
-        _DECIDES,
-        "command not found",
-        r"(?P<name>[^\s:]+): command not found|command not found: (?P<name2>\S+)",
-    ),
-    rule(
-        "command-not-found",
-        _DECIDES + 1,
-        "no such file or directory",
-        r"(?:^|[\s\]])(?:exec|env:|standard_init_linux\.go:\d+: exec user process caused:?|exec user process)(?: failed)? ?[\"'‘`]?(?P<name>[^\s:\"'’`]*)[\"'’`]?(?: failed)?:? \"?no such file or directory",
-    ),
-    rule(
-        "command-not-found",
-        _DECIDES,
-        'npm err|missing script|command "|unknown command',
-        r"missing script:? [\"']?(?P<name>[\w:.\-]+)",
-    ),
-    rule(
-        "command-not-found",
-        _DECIDES,
-        "no module named",
-        r"(?:/[\w/.\-]*)?python[\d.]*: no module named (?P<name>[\w.]+)",
-    ),
-    rule(
-        "module-missing",
-        _DECIDES,
-        "modulenotfounderror|no module named",
-        r"(?:modulenotfound|import)error: no module named '?(?P<name>[\w.]+)",
-    ),
-    rule(
-        "module-missing",
-        _DECIDES,
-        "importerror|cannot import name",
-        r"importerror: (?:cannot import name '?(?P<name>\w+)|(?P<name2>lib[\w.+\-]+))|failed to find (?:application|attribute)[^\n]{0,40}'(?P<name3>\w+)'",
-    ),
-    rule(
-        "module-missing",
-        _DECIDES,
-        "cannot find module|cannot find package|err_module_not_found|module_not_found|could not resolve",
-        r"cannot find (?:module|package) '(?P<name>[^'\n]{1,300})'|err_module_not_found|code: 'module_not_found'",
-    ),
-    rule(
-        "module-missing",
-        _DECIDES,
-        "cannot load such file|could not find gem|bundler::gemnotfound|could not find",
-        r"cannot load such file -- (?P<name>[\w./\-]+)|could not find (?:gem '(?P<name2>[\w\-]+)|(?P<name3>[\w\-]+-[\d.]+) in)|bundler::gemnotfound",
-    ),
-    rule(
-        "module-missing",
-        _DECIDES,
-        "classnotfoundexception|noclassdeffounderror|could not find or load main class|no main manifest|nosuchmethoderror|unsatisfiedlinkerror",
-        r"(?:classnotfoundexception|noclassdeffounderror|could not find or load main class):? (?P<name>[\w./$]+)|no main manifest attribute,? in (?P<name2>\S+)|unsatisfiedlinkerror: (?P<name3>\S+)",
-    ),
-    rule(
-        "module-missing",
-        _DECIDES + 1,
-        "shared librar|shared object|could not load file or assembly|symbol lookup error|dllnotfoundexception|unable to load shared library|relocation error",
-        r"(?P<name>lib[\w.+\-]+\.so[\w.]*): cannot open shared object|error loading shared library (?P<name2>\S+?):|could not load file or assembly '(?P<name3>[\w.\-]+)|symbol lookup error: (?P<name4>\S+?):|unable to load shared library '(?P<name5>[\w.\-]+)|error relocating (?P<name6>\S+?):",
-    ),
-    rule(
-        "module-missing",
-        _DECIDES,
-        "not found",
-        r"(?:class|interface|trait) [\"'\\]*(?P<name>[\w\\]+)[\"'\\]* not found(?: in /|$)|call to undefined function (?P<name2>[\w\\]+)|unable to load dynamic library '(?P<name3>[\w.]+)",
-    ),
-    rule(
-        "module-missing",
-        _DECIDES,
-        "can't locate|@inc|framework 'microsoft|you must install|application to execute does not exist|undefinedfunctionerror",
-        r"can't locate (?P<name>[\w/.]+) in @inc|framework: '(?P<name2>[\w.]+)'|you must install or update \.net|undefinedfunctionerror\) function (?P<name3>[\w./]+) is undefined",
-    ),
-    rule(
-        "version-mismatch",
-        _DECIDES,
-        "glibc|glibcxx|unsupportedclassversionerror|class file version|compiled by a more recent",
-        r"version `(?P<name>glibc(?:xx)?_[\d.]+)' not found|unsupportedclassversionerror|class file version \d+|compiled by a more recent version",
-    ),
-    rule(
-        "version-mismatch",
-        MECHANISM,
-        "incompatible|version|api version",
-        r"(?:incompatible|mismatched|unsupported|wrong)[^\n]{0,40}\bversion\b|version (?:mismatch|conflict|is (?:too old|not supported|incompatible))|database files are incompatible with server|(?:data|files?)[^\n]{0,60}initialized by postgresql version|requires (?:python|node|java|php|ruby|go)[ \w>=<.'\"]{0,30}\d|unsupported engine|upgrade (?:is )?not supported|no matches for kind|invalid server version|dirty database version|(?:found|detected) (?:applied )?migrations? [^\n]{0,40}(?:checksum|not resolved)|migration checksum mismatch",
-    ),
-    rule(
-        "version-mismatch",
-        MECHANISM,
-        "no matches for kind|could not find the requested resource",
-        r"no matches for kind \"(?P<name>\w+)\" in version|the server could not find the requested resource",
-    ),
-    rule(
-        "usage-error",
-        MECHANISM,
-        "flag|argument|option|unknown command|unrecognized|usage",
-        r"(?:flag provided but not defined|unknown (?:shorthand )?flag|unknown (?:command|subcommand|argument|option|switch)|unrecogni[sz]ed (?:arguments?|option|command|parameter|subcommand)|unexpected argument|illegal option|invalid option|invalid flag|invalid argument \"[^\"\n]{0,80}\" for|no such option|bad (?:flag|option)|found argument|unrecognized vm option|required (?:flag|option|argument)(?:\(s\)|s)?|ambiguous option|option requires an argument|the following arguments are required|does not (?:take|accept) (?:an? )?(?:argument|value))[ :'\"`=-]{0,6}(?P<name>--?[\w\-.]+|[\w\-.]+)?",
-    ),
-    rule(
-        "usage-error",
-        MECHANISM,
-        "required flag|arguments are required|required arguments were not",
-        r"required flag\(s\) \"(?P<name>[\w\-]+)|the following (?:required )?arguments (?:are required|were not provided):?\s*(?P<name2>[<\w\-]+)?",
-    ),
-    rule(
-        "usage-error",
-        MECHANISM,
-        "could not create the java virtual machine|unrecognized vm option|invalid maximum heap|unrecognized option",
-        r"unrecognized (?:vm )?option:? '?(?P<name>[\w\-+:=]+)|invalid (?:maximum|initial) heap size|could not create the java virtual machine",
-    ),
-    rule(
-        "port-in-use",
-        ERRNO,
-        "address already in use|eaddrinuse|addrinuse|address in use|os error 98",
-        r"(?:listen|bind|bound|port|:|addr(?:ess)?)[^\n]{0,80}?[: ](?P<port>\d{2,5})\b[^\n]{0,80}?(?:address (?:already )?in use|eaddrinuse)",
-    ),
-    rule(
-        "port-in-use",
-        ERRNO,
-        "address already in use|eaddrinuse|addrinuse|address in use",
-        r"(?:address (?:already )?in use|eaddrinuse|addrinuse)(?:[^\n\d]{0,40}(?:[\d.]{7,15}|\[?::\]?|\*|localhost)?:(?P<port>\d{2,5})\b)?",
-    ),
-    rule(
-        "port-in-use",
-        ERRNO,
-        "already in use|is in use",
-        r"port:? {0,2}(?P<port>\d{2,5})\b[^\n]{0,60}(?:is |was )?(?:already )?(?:in use|being used|used by|taken|occupied|bound)",
-    ),
-    rule(
-        "port-in-use",
-        ERRNO,
-        "failed to bind to address|only one usage of each socket|could not bind|cannot bind|failed to bind",
-        r"(?:failed to|could not|cannot|unable to) bind to (?:address )?\S{0,60}?:(?P<port>\d{2,5})|only one usage of each socket address",
-    ),
-)
-
-CONFIG: tuple[Rule, ...] = _ENVIRONMENT + _SETTINGS + _PROGRAMS
+CONFIG: tuple[Rule, ...] = _ENVIRONMENT + _SETTINGS

@@ -11,6 +11,7 @@ __all__ = ["may_speak_of_failure", "speaks_of_failure", "speaks_of_success"]
 
 # Words so common in good logs that they count only next to a word of failure; every other needle counts alone.
 _BROAD_WORDS = (
+    "could not |cannot |unable to |failed to |exception|is down|timed out|import|operand|"
     "401|403|429|502|503|504|api version|argument|assert|azure|backend|bind|broken|config|config file|"
     "config server|configuration file|configured|connect|connection string|connectionstring|credential|database|"
     "database url|deadline exceeded|defined|directive|does not exist|dsn|empty|enabled|env|env var|"

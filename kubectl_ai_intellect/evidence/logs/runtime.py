@@ -56,7 +56,7 @@ RUNTIME: tuple[Rule, ...] = (
     ),
     rule(
         "assertion",
-        MECHANISM,
+        WORDING,
         "assert",
         r"assertion [^\n]{0,160}failed|assertionerror|assertion failed|assert(?:ion)? fail(?:ed|ure)|java\.lang\.assertionerror|debug_assert|check failed:",
     ),

@@ -8,7 +8,7 @@ __all__ = ["STORAGE"]
 
 _DECIDES = ERRNO + 1
 _PATH = r"(?P<name>/[^\s'\"`:,;)\]}>]{1,400}|[A-Za-z]:\\[^\s'\"`,;)\]}>]{1,400}|\.{0,2}/?[\w@.\-]+(?:/[\w@.\-]+){0,20}\.\w{1,8}|[\w.\-]+(?:/[\w.\-]+){1,20})"
-_Q = r"[\"'`‘“\\(<]{0,3}"
+_Q = r"(?:u(?=['\"]))?[\"'`‘“\\(<]{0,3}"
 _E = r"[\"'`’”\\)>]{0,3}"
 
 _FILES: tuple[Rule, ...] = (
@@ -95,6 +95,12 @@ _FILES: tuple[Rule, ...] = (
         rf"(?P<name>/[^\s'\"`:,;)]{{1,400}}){_E}[^\n/]{{0,40}}(?:is |are )?not (?:writ(?:e)?able|readable)(?! stream)",
     ),
     rule(
+        "file-not-found",
+        MECHANISM,
+        "missing|not found|no such",
+        rf"(?:file|directory|folder|certificate|keystore|licen[sc]e)(?: is| was)? (?:missing|not found|absent)(?: at| in| from| under)?:? {_Q}(?P<name>/[^\s'\"`:,;)]{{1,400}})",
+    ),
+    rule(
         "permission-denied",
         _DECIDES,
         "wrong ownership|has wrong permissions|too open|group or world|invalid permissions|bad permissions|permissions 0",
@@ -178,7 +184,7 @@ _FILES: tuple[Rule, ...] = (
     rule(
         "file-not-found",
         MECHANISM,
-        "not found|does not exist|missing|not find|no such file",
+        "could not |cannot |unable to |failed to |not found|does not exist|missing|not find|no such file",
         rf"(?:could not|cannot|can't|unable to|failed to) (?:find|locate|read|load|open)[^\n/]{{0,60}}(?:file|directory|certificate|config(?:uration)?|key)[^\n/]{{0,20}}[: ]{{1,2}}{_Q}{_PATH}",
     ),
     rule(
@@ -199,7 +205,7 @@ _DATABASES: tuple[Rule, ...] = (
     rule(
         "db-read-only",
         _DECIDES,
-        "read-only transaction|read only transaction|--read-only|super-read-only|read_only|readonly you can't write|not primary|not master|notprimary|notwritableprimary|read-only replica|read only replica|read-only mode|readonlyerror|cannot execute|in a read-only|read only mode|recovery is in progress|no_writable",
+        "read-only transaction|readonly database|read only transaction|--read-only|super-read-only|read_only|readonly you can't write|not primary|not master|notprimary|notwritableprimary|read-only replica|read only replica|read-only mode|readonlyerror|cannot execute|in a read-only|read only mode|recovery is in progress|no_writable",
         r"in a read[- ]only transaction|--(?:super-)?read-only|readonly you can't write|not ?(?:writable ?)?primary|not master|notmaster|against a read[- ]only|read[- ]only replica|is (?:in )?read[- ]only(?: mode)?|readonlyerror|cannot execute \w+ during recovery|recovery is in progress|attempt to write a readonly database|cluster_block_exception[^\n]{0,200}read-only",
     ),
     rule(
@@ -230,6 +236,12 @@ _DATABASES: tuple[Rule, ...] = (
     rule(
         "connections-exhausted",
         _DECIDES,
+        "pool empty|unable to fetch a connection|none available|no available connection|all connections|pool is closed|acquire a connection|exhausted",
+        r"pool (?:is )?empty|unable to (?:fetch|acquire|get|obtain) a(?: \w+)? ?connection (?:in|within|from)|all (?:pooled )?connections (?:are )?in use|failed to (?:acquire|obtain|get) (?:a )?(?:db |database )?connection from (?:the )?pool|no (?:more )?connections available",
+    ),
+    rule(
+        "connections-exhausted",
+        _DECIDES,
         "queuepool|waiting for connection from pool|obtaining a connection|get a resource|poolexhausted|hikaripool|c3p0",
         r"queuepool limit|poolexhausted|waiting for (?:idle object|connection from pool)",
     ),
@@ -254,13 +266,19 @@ _DATABASES: tuple[Rule, ...] = (
     rule(
         "deadlock",
         MECHANISM,
-        "deadlock",
+        "deadlock|lock wait timeout|40p01",
         r"deadlock(?: (?:detected|found|victim)|ed on lock)|all goroutines are asleep - deadlock|lock wait timeout exceeded|found (?:one|\d+) java-level deadlock|er_lock_deadlock|\b40p01\b",
     ),
     rule(
         "deadlock",
         MECHANISM,
-        "lock wait timeout|could not obtain lock|database is locked|lock file|lock-file|lockfile|already locked|failed to lock|waiting for changelog lock|resource lock|another process|obtain lock",
+        "change log lock|changelog lock|locked by|advisory lock|migration lock",
+        r"change ?log lock|(?:currently )?locked by \S|(?:advisory|migration) lock[^\n]{0,60}(?:timeout|timed out|fail|could not|held)|(?:could not|can't|unable to) (?:obtain|acquire)[^\n]{0,30}(?:advisory|migration) lock",
+    ),
+    rule(
+        "deadlock",
+        MECHANISM,
+        "lock wait timeout|change log lock|could not obtain lock|database is locked|lock file|lock-file|lockfile|already locked|failed to lock|waiting for changelog lock|resource lock|another process|obtain lock",
         r"lock wait timeout exceeded|database is locked|could not acquire change log lock|waiting for changelog lock|lock file [^\n]{0,120}(?:already exists|exists)|(?:failed to|could not|cannot|unable to) (?:obtain|acquire|get|take)[^\n]{0,40}\block\b|already locked|another (?:instance|process|server) (?:is |might |may )?[^\n]{0,40}(?:running|using|lock)",
     ),
     rule(
