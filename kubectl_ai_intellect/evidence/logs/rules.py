@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 from kubectl_ai_intellect.evidence.logs.model import LOG_KINDS
 
@@ -19,39 +20,33 @@ HINT = 1
 """Weak words: believed only in an error line or a trace."""
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True)
+class Rule:
     """Groups of the pattern: name, host, port. `needles`: one of these (lower case) must occur at all."""
 
     kind: str
     weight: int
     needles: tuple[str, ...]
-    pattern: re.Pattern[str]
+    expression: str
     name: str = ""
-    context: re.Pattern[str] | None = None
+    context_expression: str = ""
     scheme: str = ""
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Compiled when a needle first occurs: a run needs few of the hundreds."""
+        return re.compile(self.expression, re.IGNORECASE)
+
+    @cached_property
+    def context(self) -> re.Pattern[str] | None:
+        """What must occur somewhere in the whole record, if anything must."""
+        return re.compile(self.context_expression, re.IGNORECASE) if self.context_expression else None
 
 
 def rule(
-    kind: str,
-    weight: int,
-    needles: str,
-    pattern: str,
-    *,
-    name: str = "",
-    context: str = "",
-    scheme: str = "",
-    case: bool = False,
+    kind: str, weight: int, needles: str, pattern: str, *, name: str = "", context: str = "", scheme: str = ""
 ) -> Rule:
     """One row; needles are separated by `|`. `context` must occur somewhere in the whole record."""
     if kind not in LOG_KINDS:
         raise ValueError(f"no such log kind: {kind}")
-    flags = re.NOFLAG if case else re.IGNORECASE
-    return Rule(
-        kind,
-        weight,
-        tuple(needles.split("|")),
-        re.compile(pattern, flags),
-        name,
-        re.compile(context, re.IGNORECASE) if context else None,
-        scheme,
-    )
+    return Rule(kind, weight, tuple(needles.split("|")), pattern, name, context, scheme)
