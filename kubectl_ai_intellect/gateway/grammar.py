@@ -124,8 +124,9 @@ def mismatch(shape: Shape, value: Any, at: str = "answer") -> str:
         case Fields():
             return _object_mismatch(shape, value, at)
         case Either(of):
-            reasons = [mismatch(option, value, at) for option in of]
-            return "" if "" in reasons else reasons[-1]
+            meant = [option for option in of if isinstance(value, dict) and option.of[0][0] in value]
+            firsts = ", ".join(option.of[0][0] for option in of)
+            return mismatch(meant[0], value, at) if meant else f"{at} begins with none of the keys {firsts}"
 
 
 def _list_mismatch(shape: Items, value: Any, at: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,7 +57,9 @@ class LlamaModel:
         self._spec = spec
         self._meter = Meter()
         self._worker = WorkerProcess()
+        self._lock = threading.Lock()
         self._facts: dict[str, Any] = {}
+        self._failed: ModelError | None = None
         self._template = tokens.PLAIN
         self._priors: dict[str, list[float]] = {}
         self.evaluated: list[dict[str, Any]] = []  # what each answer cost, for tests and bench
@@ -89,14 +92,18 @@ class LlamaModel:
 
     def facts(self) -> dict[str, Any]:
         """What llama.cpp says about the open model; waits until it is open."""
-        if not self._facts:
-            number, self._opening = self._opening, -1
-            if number < 0:
-                raise ModelError("the model could not be opened")
-            facts = self._worker.wait(number, OPENING_SECONDS)
-            self._template = self._choose_template(facts)
-            self._facts = facts
-        return self._facts
+        with self._lock:
+            if self._failed is not None:
+                raise self._failed
+            if not self._facts:
+                try:
+                    facts = self._worker.wait(self._opening, OPENING_SECONDS)
+                    self._template = self._choose_template(facts)
+                except ModelError as error:
+                    self._failed = error
+                    raise
+                self._facts = facts
+            return self._facts
 
     def _choose_template(self, facts: dict[str, Any]) -> tokens.Template:
         wished = tokens.TEMPLATES.get(self._spec.template) or tokens.detect(facts["template"])
