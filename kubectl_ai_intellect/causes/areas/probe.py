@@ -103,12 +103,6 @@ def failing(state: State, symptom: Symptom, *kinds: str) -> list[Failing]:
     return found
 
 
-def _kinds(symptom: Symptom) -> tuple[str, ...]:
-    if symptom.kind == "probe-killing":
-        return ("Startup",) if symptom.note == "startup" else ("Liveness", "Startup")
-    return ("Readiness",)
-
-
 def serves(state: State, each: Container) -> set[int]:
     """Ports the container says it serves: declared, or told by its own log."""
     ports = {int(one["containerPort"]) for one in each.ports() if one.get("containerPort")}
