@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -134,33 +135,40 @@ def _unrunnable(command: str) -> str:
 
 
 def apply_fix(cluster: Cluster, diagnosis: Diagnosis, fill: Mapping[str, str] | None = None) -> list[str]:
-    """Run the first mend exactly as printed, placeholders filled in; the commands that were run."""
+    """Run the first mend that can be filled in, exactly as printed; the commands that were run."""
     verdict = diagnosis["verdict"]
     mends = [fix for fix in verdict.get("fix") or () if fix.get("kind") == "mend"]
     if not mends:
         raise MendFailed("the answer prints no mend")
-    lacking: list[str] = []
+    lacking: set[str] = set()
     for mend in mends:
         commands = [_filled(command, fill or {}) for command in mend.get("commands") or ()]
-        lacking = [each for each in mend.get("unknown") or () if any(_mark(each) in line for line in commands)]
+        lacking = {mark for line in commands for mark in PLACEHOLDER.findall(line)}
         if commands and not lacking:
             break
     else:
-        raise MendFailed(f"no mend can be run: nothing is given for {', '.join(lacking) or 'its commands'}")
+        raise MendFailed(f"no mend can be run: nothing is given for {', '.join(sorted(lacking)) or 'its commands'}")
     for command in commands:
-        if problem := _unrunnable(command):
+        line, document = _parted(command)
+        if problem := _unrunnable(line):
             raise MendFailed(f"{command!r} {problem}")
-        cluster.run(*shlex.split(command)[1:], timeout=120)
+        cluster.run(*shlex.split(line)[1:], text=document, timeout=120)
     return commands
 
 
-def _mark(placeholder: str) -> str:
-    return f"<{placeholder.strip('<>')}>"
+PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]*>")
+HEREDOC = re.compile(r"^(?P<line>[^\n]*?) <<'EOF'\n(?P<text>.*)\nEOF\n?$", re.DOTALL)
+
+
+def _parted(command: str) -> tuple[str, str | None]:
+    """A command and the document that a heredoc hands it."""
+    match = HEREDOC.match(command)
+    return (match["line"], match["text"] + "\n") if match else (command, None)
 
 
 def _filled(command: str, fill: Mapping[str, str]) -> str:
     for placeholder, value in fill.items():
-        command = command.replace(_mark(placeholder), value)
+        command = command.replace(f"<{placeholder.strip('<>')}>", value)
     return command
 
 
