@@ -34,7 +34,8 @@ def commands(state: State, patch: Patch) -> list[str]:
     target = patch.target
     where = ["-n", target.namespace] if target.namespace else []
     if patch.action == "create":
-        return [_heredoc(["kubectl", "create", *where, "-f", "-"], patch.body)]
+        made = _made(patch.body or {})
+        return [_line([*made, *where])] if made else [_heredoc(["kubectl", "create", *where, "-f", "-"], patch.body)]
     if patch.action == "delete":
         return [_line(["kubectl", "delete", argument(target), *where])]
     if patch.action == "rollback":
@@ -57,6 +58,51 @@ def commands(state: State, patch: Patch) -> list[str]:
         body = json.dumps(operations, separators=(",", ":"), ensure_ascii=False)
         printed.append(_line(["kubectl", "patch", *argument(target).split("/", 1), *where, "--type=json", "-p", body]))
     return printed
+
+
+def _made(body: Any) -> list[str] | None:
+    """The `kubectl create` form of a simple object; nothing where only a manifest says it all."""
+    kind, name = body.get("kind"), dig(body, "metadata", "name", otherwise="")
+    if set(dig(body, "metadata", otherwise={})) - {"name", "namespace"}:
+        return None
+    rest = set(body) - {"apiVersion", "kind", "metadata"}
+    values = body.get("data") or body.get("stringData") or {}
+    literals = [f"--from-literal={key}={value}" for key, value in values.items()]
+    if kind == "ConfigMap" and rest <= {"data"}:
+        return ["kubectl", "create", "configmap", name, *literals]
+    if kind == "Secret" and (rest <= {"stringData"} or (rest == {"stringData", "type"} and body["type"] == "Opaque")):
+        return ["kubectl", "create", "secret", "generic", name, *literals]
+    if kind in ("ServiceAccount", "Namespace") and not rest:
+        return ["kubectl", "create", kind.lower(), name]
+    rules = body.get("rules") or []
+    if (
+        kind in ("Role", "ClusterRole")
+        and rest == {"rules"}
+        and len(rules) == 1
+        and set(rules[0]) <= {"apiGroups", "resources", "verbs"}
+    ):
+        group = (rules[0].get("apiGroups") or [""])[0]
+        # kubectl writes RESOURCE.GROUP/SUBRESOURCE
+        words = [each.replace("/", f".{group}/", 1) if group and "/" in each else f"{each}.{group}" if group else each
+                 for each in rules[0].get("resources") or ()]  # fmt: skip
+        return [
+            "kubectl",
+            "create",
+            kind.lower(),
+            name,
+            f"--verb={','.join(rules[0]['verbs'])}",
+            f"--resource={','.join(words)}",
+        ]
+    if kind in ("RoleBinding", "ClusterRoleBinding") and rest == {"roleRef", "subjects"}:
+        role = body["roleRef"]
+        accounts = [
+            f"--serviceaccount={each.get('namespace', '')}:{each['name']}"
+            for each in body["subjects"]
+            if each["kind"] == "ServiceAccount"
+        ]
+        if len(accounts) == len(body["subjects"]):
+            return ["kubectl", "create", kind.lower(), name, f"--{role['kind'].lower()}={role['name']}", *accounts]
+    return None
 
 
 def _line(words: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ from kubectl_ai_intellect.report import (
     Severity,
     Verdict,
 )
+from kubectl_ai_intellect.state.edits import Patch
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import is_ready
 from kubectl_ai_intellect.state.relations import Relation, near, owner_refs, pods_of, workload_of
@@ -212,7 +213,7 @@ def severity(state: State, root: Root, hurt: Sequence[Ref]) -> Severity:
 
 
 def fix_of(state: State, mend: Mend) -> Fix:
-    printed = [line for patch in mend.patches for line in commands(state, patch)]
+    printed = [line for patch in (*mend.patches, *_unblocking(state, mend)) for line in commands(state, patch)]
     printed += [read.kubectl() for read in mend.advice] if not printed else []
     return Fix(
         kind=mend.kind,
@@ -222,6 +223,16 @@ def fix_of(state: State, mend: Mend) -> Fix:
         risk=mend.risk,
         unknown=[said(each) for each in mend.unknown],
     )
+
+
+def _unblocking(state: State, mend: Mend) -> list[Patch]:
+    """A StatefulSet does not replace a pod that never became ready, whatever its template says now: delete that pod."""
+    for patch in mend.patches:
+        inside = any(edit.path[:2] == ("spec", "template") for edit in patch.edits) or patch.action == "rollback"
+        if patch.target.kind == "StatefulSet" and inside and patch.action in ("edit", "rollback"):
+            broken = [pod.ref for pod in pods_of(state, patch.target) if not is_ready(pod)]
+            return [Patch(each, action="delete") for each in sorted(broken)[:1]]
+    return []
 
 
 def _unsecret(line: str) -> str:

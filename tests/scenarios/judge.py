@@ -115,7 +115,7 @@ def sound(diagnosis: Diagnosis) -> Iterator[str]:
             yield f"{verdict.get('cause')} is claimed without a chain"
         for fix in verdict.get("fix") or ():
             for command in fix.get("commands") or ():
-                problem = _unrunnable(command)
+                problem = _unrunnable(_parted(command)[0])
                 if problem:
                     yield f"fix {command!r}: {problem}"
     if diagnosis["verdict"].get("status") == "inconclusive" and not diagnosis["verdict"].get("missing"):
