@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for_futures
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
@@ -93,7 +92,10 @@ class Staging(Generic[T]):
             return self._visit(settled)
 
     def _after(self, others: Sequence[Future[T]], scenario: Scenario) -> T:
-        wait_for_futures(others)
+        # Not `futures.wait`: it never hears of futures that a pool's shutdown cancelled.
+        while not all(other.done() for other in others):
+            if self._over.wait(PERIOD_S):
+                break
         return self._one(scenario)
 
     def outcome(self, name: str) -> T:
