@@ -116,9 +116,11 @@ def _step(each: Any, key: str, index: str) -> list[Any]:
 
 
 def _log(pod: Json, body: Mapping[str, Any], look: _Once, namespace: str) -> bool:
+    """In this run's log or the run's before, unless one of them is asked for: a crash loop's lines move over."""
     container = body.get("container") or pod["spec"]["containers"][0]["name"]
-    text = look.log(namespace, pod["metadata"]["name"], container, body.get("previous", False))
-    return bool(re.search(body["matches"], text, re.MULTILINE))
+    runs = [body["previous"]] if "previous" in body else [False, True]
+    texts = (look.log(namespace, pod["metadata"]["name"], container, previous) for previous in runs)
+    return any(re.search(body["matches"], text, re.MULTILINE) for text in texts)
 
 
 __all__ = ["describe", "unseen", "values"]

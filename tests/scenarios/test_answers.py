@@ -33,7 +33,9 @@ def ask(settled: Settled, question: str, *more: str) -> dict[str, Any]:
     """Ask the installed command, as a user would."""
     words = [sys.executable, "-m", "kubectl_ai_intellect", "--kubeconfig", str(settled.cluster.kubeconfig)]
     words += ["-n", settled.namespace, "-o", "json", *more, "--", question]
-    ran = subprocess.run(words, capture_output=True, text=True, timeout=180, env={**os.environ, "NO_COLOR": "1"}, check=False)
+    ran = subprocess.run(
+        words, capture_output=True, text=True, timeout=180, env={**os.environ, "NO_COLOR": "1"}, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
 
