@@ -69,10 +69,12 @@ def _logged(state: State, caller: Ref) -> Iterator[Call]:
         return
     for digest in state.logs(caller):
         for hit in digest.hits:
-            if hit.peer is None:
+            host = hit.peer.host if hit.peer else hit.name if hit.kind == "dns-failure" else ""
+            if not host:
                 continue
-            service = service_of(state, hit.peer.host, caller.namespace)
-            yield Call(caller, hit.peer.host, hit.peer.port, hit.peer.scheme, "log", service, hit.kind, hit.line)
+            service = service_of(state, host, caller.namespace)
+            port, scheme = (hit.peer.port, hit.peer.scheme) if hit.peer else (None, "")
+            yield Call(caller, host, port, scheme, "log", service, hit.kind, hit.line)
 
 
 def service_of(state: State, host: str, namespace: str) -> Ref | None:

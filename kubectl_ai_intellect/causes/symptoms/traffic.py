@@ -9,6 +9,7 @@ from kubectl_ai_intellect.causes.base import Symptom
 from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Listing, Object, dig
 from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.listening import listening, outspoken
 from kubectl_ai_intellect.state.pods import containers, is_finished, is_ready, pod_labels
 from kubectl_ai_intellect.state.relations import Relation, near, routed, workload_of
 from kubectl_ai_intellect.state.selectors import equals, matches
@@ -66,8 +67,32 @@ def _service(state: State, service: Object) -> Iterator[Symptom]:
     for port in spec.get("ports") or ():
         if pods and not any(serves(pod, port) for pod in pods):
             yield Symptom("port-unserved", service.ref.at(str(port.get("port"))), service.created)
+    for number in silent_ports(state, service, pods):
+        yield Symptom("service-suspect", service.ref, service.created, f"port {number}")
     if len({workload_of(state, pod.ref) for pod in pods}) > 1:
         yield Symptom("service-suspect", service.ref, service.created, "overlap")
+
+
+def silent_ports(state: State, service: Object, pods: list[Object]) -> list[int]:
+    """Ports of a Service that lead to a number on which no backend is known to listen, while others are known."""
+    found: list[int] = []
+    if len(service.spec.get("ports") or ()) != 1 or not all(outspoken(state, pod) for pod in pods):
+        return found
+    for port in service.spec["ports"]:
+        target = port.get("targetPort", port.get("port"))
+        heard = {number for pod in pods for number in listening(state, pod)}
+        tcp = (port.get("protocol") or "TCP") == "TCP"
+        led = any(serves(pod, port) for pod in pods)
+        if (
+            tcp
+            and led
+            and isinstance(target, int)
+            and heard
+            and target not in heard
+            and len(service.spec["ports"]) == 1
+        ):
+            found.append(int(port.get("port") or 0))
+    return found
 
 
 def _only_finished(state: State, service: Object) -> bool:
@@ -149,4 +174,4 @@ def is_guarded(state: State, at: Ref) -> list[Ref]:
     return [each for each in near(state, at.whole(), Relation.SELECTS, back=True) if each.kind == "NetworkPolicy"]
 
 
-__all__ = ["backends", "derive", "has_port", "is_guarded", "ready_endpoints", "serves"]
+__all__ = ["backends", "derive", "has_port", "is_guarded", "ready_endpoints", "serves", "silent_ports"]
