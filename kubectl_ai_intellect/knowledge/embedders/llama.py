@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from kubectl_ai_intellect.knowledge.embedders import Vectors
 
 TOKENS = 256  # what all-MiniLM-L6-v2 was trained to read; passages are shorter
+MANY = 8  # texts from which more threads than one pay
 
 
 class LlamaEmbedder:
@@ -26,12 +28,26 @@ class LlamaEmbedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         import numpy as np
 
-        # One sentence at a time and one thread: batches of short sentences gain nothing, and a second thread
-        # waits for the first at every layer, which costs a hundredfold when the machine is busy.
+        # One text at a time: batches of short texts gain nothing.
+        self._use(_free_cores() if len(texts) >= MANY else 1)
         rows = np.zeros((len(texts), self.dimensions), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
             row[:] = self._model.embed(text or " ", normalize=True, truncate=True)
         return rows
+
+    def _use(self, threads: int) -> None:
+        import llama_cpp
+
+        llama_cpp.llama_set_n_threads(self._model.ctx, threads, threads)
+
+
+def _free_cores() -> int:
+    """The cores that others leave idle, at most four.
+
+    Threads wait for each other at every layer: on a busy machine two of them are a hundred times slower than one.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 4) if os.getloadavg()[0] < cores + 0.5 else 1
 
 
 def _load(file: ModelFile) -> Any:
