@@ -201,7 +201,7 @@ def oom_killed(state: State, symptom: Symptom) -> Iterable[Finding]:
         f"container {each.name} used more memory than its limit of {limit} and was killed by the kernel" if limit
         else f"container {each.name} was killed by the kernel because its node ran out of memory; it has no limit of its own",
         supports=tuple(facts),
-        mends=tuple(_memory_mends(state, workload, each, limit)),
+        mends=tuple(memory_mends(state, workload, each, limit)),
         weight=0.4,
     )  # fmt: skip
 
@@ -214,7 +214,7 @@ def doubled(text: str) -> str:
     return f"{max(int(quantity(text) * 2 / 2**20), 64)}Mi"
 
 
-def _memory_mends(state: State, workload: Ref, each: Container, limit: str) -> Iterator[Mend]:
+def memory_mends(state: State, workload: Ref, each: Container, limit: str) -> Iterator[Mend]:
     owner = state.find(workload)
     place = declared(owner, each.name) if owner else None
     if place is None or not limit:
