@@ -22,6 +22,7 @@ BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from kubectl_ai_intellect.gateway.llama.worker import main; main()"
 )
+SPINS = "1000"  # about a microsecond
 # What the worker needs of our environment; keys and tokens are not among it.
 PASSED_ON = [
     "HOME",
@@ -193,8 +194,10 @@ def _ending(code: int | None) -> str:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    # Without this llama.cpp starts a debugger on itself when an assertion fails.
-    return {**kept, "GGML_NO_BACKTRACE": "1", "PYTHONUTF8": "1"}
+    # GGML_NO_BACKTRACE: else llama.cpp starts a debugger on itself when an assertion fails.
+    # GOMP_SPINCOUNT: else its threads wait for each other by spinning, and on a busy machine, where one of them
+    # is not running, a token takes seconds.
+    return {"GOMP_SPINCOUNT": SPINS, **kept, "GGML_NO_BACKTRACE": "1", "PYTHONUTF8": "1"}
 
 
 __all__ = ["WorkerProcess"]

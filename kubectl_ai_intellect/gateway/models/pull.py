@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import httpx
 
 ATTEMPTS = 6
-CHUNK = 1 << 20
 _DIGEST = re.compile(r'^(?:W/)?"?(?P<sha256>[0-9a-f]{64})"?$')
 
 
@@ -72,7 +71,8 @@ def pull(entry: Entry, mirror: str = "", progress: Progress | None = None) -> In
 def fetch(wanted: Fetch) -> str:
     """Fetch, check and put in place; the digest."""
     with _alone(wanted.part):
-        expected = _download(wanted) or wanted.sha256
+        named = _download(wanted)
+        expected = wanted.sha256 or named
         digest = installed.hash_file(wanted.part)
         if expected and digest != expected:
             _forget(wanted)
@@ -160,7 +160,7 @@ def _receive(response: httpx.Response, wanted: Fetch, start: int, total: int) ->
             file.seek(start)
             file.truncate()
             done = start
-            for chunk in response.iter_raw(CHUNK):
+            for chunk in response.iter_raw():  # as they arrive: a cut loses nothing that had come
                 _write(file, chunk)
                 done += len(chunk)
                 if wanted.progress is not None:
