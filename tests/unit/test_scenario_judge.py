@@ -31,8 +31,8 @@ RIGHT: dict[str, Any] = {
         "chain": [{"object": {"kind": "Pod", "name": "web-1"}, "because": "unready", "evidence": ["E1"]}],
         "fix": [
             {"kind": "stopgap", "commands": ["kubectl rollout undo deploy/web"]},
-            {"kind": "mend", "commands": ["kubectl set image deploy/web web=<image>"], "unknown": ["image"]},
-            {"kind": "mend", "commands": ["kubectl patch deploy web -p '{\"a\": <port>}'"], "unknown": ["<port>"]},
+            {"kind": "mend", "commands": ["kubectl set image deploy/web web=<IMAGE>"], "unknown": ["<IMAGE>"]},
+            {"kind": "mend", "commands": ["kubectl patch deploy web -p '{\"a\": <PORT>}'"], "unknown": ["<PORT>"]},
         ],
         "alternatives": [{"cause": "service/selector-mismatch", "ruledOutBy": ["E1"]}],
     },
@@ -91,21 +91,31 @@ class Recorder:
 
     def __init__(self) -> None:
         self.told: list[Sequence[str]] = []
+        self.texts: list[str | None] = []
 
-    def run(self, *words: str, timeout: float) -> str:
+    def run(self, *words: str, text: str | None, timeout: float) -> str:
         self.told.append(words)
+        self.texts.append(text)
         return ""
 
 
 def test_the_first_mend_that_can_be_filled_in_is_run() -> None:
     recorder = Recorder()
-    apply_fix(recorder, RIGHT, {"port": "80"})  # type: ignore[arg-type]
+    apply_fix(recorder, RIGHT, {"PORT": "80"})  # type: ignore[arg-type]
     assert recorder.told == [("patch", "deploy", "web", "-p", '{"a": 80}')]
 
 
 def test_a_mend_with_unknowns_left_is_not_run() -> None:
-    with pytest.raises(MendFailed, match="nothing is given for <port>"):
+    with pytest.raises(MendFailed, match="nothing is given for <PORT>"):
         apply_fix(Recorder(), RIGHT, {})  # type: ignore[arg-type]
+
+
+def test_a_document_that_a_heredoc_hands_over_goes_to_stdin() -> None:
+    command = "kubectl apply -f - <<'EOF'\nkind: Role\nEOF"
+    mend = {"kind": "mend", "commands": [command]}
+    recorder = Recorder()
+    apply_fix(recorder, {"kind": "Diagnosis", "verdict": {"fix": [mend]}}, {})  # type: ignore[arg-type]
+    assert (recorder.told, recorder.texts) == ([("apply", "-f", "-")], ["kind: Role\n"])
 
 
 def test_the_schema_file_is_json() -> None:
