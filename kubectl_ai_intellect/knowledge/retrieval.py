@@ -47,8 +47,8 @@ class Gate(NamedTuple):
         return self.bias + self.nearness * nearness + self.coverage * coverage
 
 
-DENSE_GATE = Gate(-4.0, 1.0, 2.0)
-LEXICAL_GATE = Gate(-4.0, 1.0, 4.0)
+DENSE_GATE = Gate(-8.92, 2.77, 4.26)
+LEXICAL_GATE = Gate(-7.55, 2.10, 7.67)
 
 # Words with which clusters and programs announce trouble; a line with one of them says twice as much.
 _ALARM = re.compile(
