@@ -55,6 +55,11 @@ def _cluster_dns(state: State, cause: Symptom, effect: Symptom) -> bool:
     return cause.at.namespace == "kube-system" and cause.at.name in ("kube-dns", "coredns")
 
 
+def _headless(state: State, cause: Symptom, effect: Symptom) -> bool:
+    service = state.find(cause.at)
+    return service is not None and service.spec.get("clusterIP") == "None"
+
+
 def _metrics(state: State, cause: Symptom, effect: Symptom) -> bool:
     return "metrics.k8s.io" in cause.at.name
 
@@ -71,7 +76,10 @@ LINKS: tuple[Link, ...] = (
     _row("claim-pending claim-lost", Relation.MOUNTS, "pod-unscheduled pod-stuck-creating", "it mounts that claim", back=True),
     _row(POD, Relation.SELECTS, "no-endpoints", "the Service's backends are not ready", back=True),
     _row("workload-idle create-refused workload-short", Relation.SELECTS, "no-endpoints", "the Service has no backends", back=True),
-    _row("no-endpoints port-unserved service-suspect", Relation.CALLS, "client-failing", "it calls that Service", back=True),
+    _row("no-endpoints port-unserved service-suspect", Relation.CALLS, "client-failing init-waiting", "it calls that Service", back=True),
+    _row("service-suspect", Relation.CALLS, "name-failing", "it calls that Service", back=True),
+    _row("no-endpoints", Relation.CALLS, "name-failing", "a headless Service without endpoints has no addresses", back=True,
+         only=_headless),
     _row(POD, Relation.SERVES, "client-failing", "it is served by that pod"),
     _row("no-endpoints", Relation.ROUTES, "route-broken", "the route leads to that Service", back=True),
     _row("no-endpoints", Relation.BACKS, "api-unavailable webhook-failing", "it is served by that Service"),

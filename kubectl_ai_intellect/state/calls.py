@@ -23,6 +23,13 @@ _DEFAULTS = {
     "redis": 6379, "rediss": 6379, "mongodb": 27017, "amqp": 5672, "amqps": 5671, "nats": 4222, "kafka": 9092,
     "grpc": None, "memcached": 11211, "ldap": 389, "smtp": 25,
 }  # fmt: skip
+_ASKED = re.compile(
+    r"\b(?:nc|ncat|netcat|telnet)\b(?:\s+-\w+(?:\s+\d+)?)*\s+(?P<a>[a-z][a-z0-9.-]*)\s+(?P<ap>\d{2,5})\b"
+    r"|\b(?:nslookup|dig(?:\s+\+\w+)*|getent\s+\w+|ping(?:\s+-\w+(?:\s+\d+)?)*)\s+(?P<b>[a-z][a-z0-9.-]*)"
+    r"|\b(?:pg_isready|psql|mysql|mysqladmin|redis-cli|mongosh?)\b[^;&|\n]*?\s(?:-h|--host)[= ]?\s*(?P<c>[a-z][a-z0-9.-]*)"
+    r"(?:[^;&|\n]*?\s(?:-p|-P|--port)[= ]?\s*(?P<cp>\d{2,5})\b)?"
+)
+"""How shells wait for a peer: `until nc -z db 5432`, `nslookup db`, `pg_isready -h db`."""
 LOCAL = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", "[::1]", "::", "*"})
 
 
@@ -133,9 +140,24 @@ def configured(state: State, owner: Object, spec: Mapping[str, Any]) -> Iterator
         for index, argument in enumerate(spec.get(field) or ()):
             for host, port, scheme in addresses(str(argument)):
                 yield host, port, scheme, field, (field, index)
+    yield from _waited_for(spec)
     for name, key, text in mounted_files(state, owner, spec):
         for host, port, scheme in addresses(text):
             yield host, port, scheme, f"ConfigMap {name} key {key}", ("configmap", name, key)
+
+
+def _waited_for(spec: Mapping[str, Any]) -> Iterator[Configured]:
+    """The peers that a command line probes by name."""
+    words = [
+        (field, index, str(one)) for field in ("command", "args") for index, one in enumerate(spec.get(field) or ())
+    ]
+    for match in _ASKED.finditer(" ".join(text for _, _, text in words)):
+        found = match.groupdict()
+        host = found["a"] or found["b"] or found["c"] or ""
+        port = found["ap"] or found["cp"]
+        place = next(((field, index) for field, index, text in words if host in text), ("command", 0))
+        if host not in LOCAL:
+            yield host, int(port) if port else None, "", place[0], place
 
 
 def environment(

@@ -17,7 +17,7 @@ from kubectl_ai_intellect.causes.symptoms import pods as pod_symptoms
 from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Object, Read, get_of
 from kubectl_ai_intellect.state.calls import LOCAL, called, in_cluster, service_named
-from kubectl_ai_intellect.state.edits import Append, Edit, Patch, set_field
+from kubectl_ai_intellect.state.edits import Append, Edit, Patch, Step, set_field
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import pod_spec
 from kubectl_ai_intellect.state.policies import (
@@ -162,7 +162,7 @@ def _nearly(state: State, policy: Object, path: Path, other: Peer, direction: Di
     for index, rule in enumerate(rules(policy, direction)):
         peer = admits_peer(state, policy, rule, direction, other)
         port = admits_port(rule, path.far_end, path.port, path.protocol)
-        at = ("spec", direction.lower(), index)
+        at: tuple[Step, ...] = ("spec", direction.lower(), index)
         if peer and not port:
             entry: dict[str, Any] = {"protocol": path.protocol, **({"port": path.port} if path.port else {})}
             near = _same_protocol(rule, path.protocol)
@@ -180,7 +180,7 @@ def _same_protocol(rule: Mapping[str, Any], protocol: str) -> float:
 
 
 def _relabelled(
-    policy: Object, rule: Mapping[str, Any], other: Peer, direction: Direction, at: tuple[Any, ...]
+    policy: Object, rule: Mapping[str, Any], other: Peer, direction: Direction, at: tuple[Step, ...]
 ) -> tuple[float, Mend] | None:
     """A peer selector that misses by the spelling of one label, of the pod or of its namespace."""
     side = "from" if direction == "Ingress" else "to"
@@ -249,10 +249,8 @@ def _far_side(state: State, symptom: Symptom) -> Iterable[Read]:
         target = service_named(call.host, symptom.at.namespace)
         if target is None or target.namespace == symptom.at.namespace:
             continue
-        if (
-            ((call.failing or call.host in symptom.note)
-            and in_cluster(call.host))
-            or state.find(ref("Namespace", "", target.namespace))
+        if ((call.failing or call.host in symptom.note) and in_cluster(call.host)) or state.find(
+            ref("Namespace", "", target.namespace)
         ):
             yield from namespace_look(target.namespace)
             yield get_of(ref("Namespace", "", target.namespace))
