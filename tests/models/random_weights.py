@@ -79,6 +79,8 @@ def _filled(block: Any, dimensions: tuple[int, ...], random: Any) -> Any:
 def quantised(source: Path, target: Path, kind: str = "Q4_K_M") -> Path:
     """The model through llama.cpp's own quantiser."""
     lib: Any = importlib.import_module("llama_cpp.llama_cpp")
+    silent = lib.llama_log_callback(lambda *_: None)
+    lib.llama_log_set(silent, ctypes.c_void_p(0))
     params = lib.llama_model_quantize_default_params()
     params.ftype = getattr(lib, f"LLAMA_FTYPE_MOSTLY_{kind}")
     part = target.with_suffix(".writing")
