@@ -64,6 +64,15 @@ def _metrics(state: State, cause: Symptom, effect: Symptom) -> bool:
     return "metrics.k8s.io" in cause.at.name
 
 
+def _only_homes(state: State, cause: Symptom, effect: Symptom) -> bool:
+    """The node is one of those that the pod asks for, and all of those are unwell."""
+    from kubectl_ai_intellect.causes.fit import blocked
+
+    pod = state.find(effect.at)
+    found = blocked(state, pod) if pod else None
+    return found is not None and found.by == "unready" and any(node.ref == cause.at for node in found.nodes)
+
+
 LINKS: tuple[Link, ...] = (
     _row(POD, Relation.MANAGES, "workload-short rollout-stalled job-failed job-unfinished cronjob-idle",
          "its pods do not come up", back=True),
@@ -86,6 +95,7 @@ LINKS: tuple[Link, ...] = (
     _row("api-unavailable", Relation.EVERYWHERE, "scaler-blind", "there are no metrics", only=_metrics),
     _row("node-not-ready", Relation.RUNS_ON,
          "pod-lost pod-stuck-terminating container-unready pod-stuck-creating pod-evicted", "its node is not well", back=True),
+    _row("node-not-ready", Relation.EVERYWHERE, "pod-unscheduled", "the node it asks for is not well", only=_only_homes),
     _row("component-silent", Relation.EVERYWHERE, "pod-unscheduled", "nobody schedules", only=_no_word),
     _row("component-silent", Relation.EVERYWHERE, "workload-unobserved workload-short rollout-stalled no-endpoints",
          "no controller acts", only=_manager),
