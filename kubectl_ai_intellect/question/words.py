@@ -1,13 +1,18 @@
-"""What a question's words say by themselves, before any object is looked at."""
+"""What a question's words say by themselves, before any object is looked at.
+
+When in doubt it is a diagnosis: a wrong table is worse than a diagnosis that nobody needed.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
 from kubectl_ai_intellect.kube.refs import named
+from kubectl_ai_intellect.question.vocabulary import ACTIONS, CLUSTER_WORDS, INFORMATION, PLAIN_WORDS, TOPICS, TROUBLE
 
 Intent = Literal["diagnosis", "information", "action", "decline"]
 
@@ -20,6 +25,7 @@ class Asked:
     intent: Intent
     kind: str | None = None
     names: tuple[str, ...] = ()
+    sure: frozenset[str] = frozenset()  # names that can be nothing else: quoted, KIND/NAME, or with a hyphen
     namespace: str | None = None
     everywhere: bool = False
     since: timedelta | None = None
@@ -28,17 +34,134 @@ class Asked:
     reason: str = ""
 
 
-_NAMESPACE = re.compile(r"(?:-n|--namespace[= ]|\bin (?:the )?(?:namespace|ns)|\bnamespace)\s*([a-z0-9][a-z0-9-]*)", re.I)
-_TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_-]*")
+_NAMESPACE = re.compile(
+    r"(?i)(?:(?:^|\s)-n[ =]|--namespace[= ]|\b(?:in|from|of|for|inside|within) (?:the |my )?(?:namespace|ns) |\bnamespace[ =:]+)"
+    r"[\"'`]?([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)"
+)
+_NAMESPACE_AFTER = re.compile(
+    r"(?i)\b(?:in|from|inside|within) (?:the )?[\"'`]?([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)[\"'`]? (?:namespace|ns)\b"
+)
+_EVERYWHERE = re.compile(
+    r"(?i)\b(?:all|any|each|every|across) (?:the |my )?namespaces?\b|\b(?:whole|entire|this|my|the) cluster\b|\bcluster[- ]wide\b|(?:^|\s)(?:-A|--all-namespaces)\b"
+)
+_SINCE = re.compile(
+    r"(?i)\b(?:since|in the (?:last|past)|within the (?:last|past)|over the last|for the last|last) (\d+)? ?(second|minute|min|hour|hr|day|week|s|m|h|d)s?\b"
+)
+_YESTERDAY = re.compile(r"(?i)\bsince yesterday\b|\blast night\b|\byesterday\b")
+_TODAY = re.compile(r"(?i)\b(?:today|this morning|this afternoon)\b")
+_QUOTED = re.compile(r"[\"'`]([a-z0-9][a-z0-9./-]{1,100})[\"'`]")
+_SLASHED = re.compile(r"\b([A-Za-z]{2,})/([a-z0-9][a-z0-9.-]*[a-z0-9]|[a-z0-9])")
+_TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 def understand(text: str) -> Asked:
-    words = _TOKEN.findall(text)
-    kind = next((found.kind for found in map(named, words) if found), None)
-    namespace = _NAMESPACE.search(text)
-    everywhere = bool(re.search(r"(?i)\ball namespaces\b|\bwhole cluster\b|\bin the cluster\b|\beach namespace\b", text))
-    names = tuple(dict.fromkeys(word.lower() for word in words if not named(word)))
-    return Asked(text, "diagnosis", kind, names, namespace.group(1) if namespace else None, everywhere)
+    """Take a question apart."""
+    lowered = text.lower()
+    intent, what, reason = _intent(lowered)
+    sure = dict.fromkeys([*_QUOTED.findall(text), *(name for kind, name in _SLASHED.findall(text) if named(kind))])
+    sure.update(dict.fromkeys(word.lower() for word in _TOKEN.findall(text) if _is_hyphenated(word)))
+    namespace = _NAMESPACE.search(text) or _NAMESPACE_AFTER.search(text)
+    where = namespace.group(1).lower() if namespace and namespace.group(1).lower() not in PLAIN_WORDS else None
+    names = [name.lower() for name in (*sure, *_words(text)) if name.lower() != where]
+    return Asked(
+        text=text,
+        intent=intent,
+        kind=_kind(text),
+        names=tuple(dict.fromkeys(names)),
+        sure=frozenset(name.lower() for name in sure) - {where},
+        namespace=where,
+        everywhere=bool(_EVERYWHERE.search(text)),
+        since=_since(text),
+        topics=frozenset(topic for topic, pattern in TOPICS.items() if pattern.search(lowered)),
+        what=what,
+        reason=reason,
+    )
+
+
+def _is_hyphenated(word: str) -> bool:
+    lowered = word.lower()
+    return (
+        "-" in word
+        and lowered not in PLAIN_WORDS
+        and bool(re.search(r"[a-z]", lowered))
+        and not all(part in PLAIN_WORDS for part in lowered.split("-"))
+    )
+
+
+def _words(text: str) -> Iterator[str]:
+    """Words that may be a name, as they stand: everything that is not plain English or a kind."""
+    for word in _TOKEN.findall(text):
+        lowered = word.lower().removesuffix("'s")
+        if len(lowered) > 1 and lowered not in PLAIN_WORDS and named(lowered) is None and not lowered.isdigit():
+            yield lowered
+
+
+def _kind(text: str) -> str | None:
+    """The kind the words name: before a slash first, then anywhere; `jobs` or `pods` too."""
+    for kind, _ in _SLASHED.findall(text):
+        found = named(kind)
+        if found:
+            return found.kind
+    for word in _TOKEN.findall(text):
+        found = named(word) if len(word) > 2 and word.lower() not in ("events", "event", "no", "limits") else None
+        if found and found.kind not in ("Namespace",):
+            return found.kind
+    return None
+
+
+def _since(text: str) -> timedelta | None:
+    match = _SINCE.search(text)
+    if match:
+        return timedelta(seconds=int(match.group(1) or 1) * _UNITS[match.group(2)[0].lower()])
+    if _YESTERDAY.search(text):
+        return timedelta(days=1)
+    return timedelta(hours=12) if _TODAY.search(text) else None
+
+
+def _intent(lowered: str) -> tuple[Intent, str, str]:
+    words = re.findall(r"[a-z0-9'-]+", lowered)
+    if not words:
+        return "decline", "", "ask something about the cluster, for example: why is my pod crashing"
+    trouble = bool(TROUBLE.search(lowered))
+    for what, pattern in INFORMATION.items():
+        if pattern.search(lowered) and not (trouble and re.match(r"\s*(?:why|how come)\b", lowered)):
+            return "information", what, ""
+    action = next((reason for pattern, reason in ACTIONS if pattern.search(lowered)), "")
+    if action:
+        return "action", "", action
+    if _greeting(words):
+        return "decline", "", "this tool answers questions about a Kubernetes cluster; try: why is my pod crashing"
+    known = trouble or CLUSTER_WORDS.search(lowered) or any(pattern.search(lowered) for pattern in TOPICS.values())
+    if not known and _not_ours(words):
+        return "decline", "", "that is not about a Kubernetes cluster; try: why is my pod crashing"
+    return "diagnosis", "", ""
+
+
+def _greeting(words: list[str]) -> bool:
+    return (
+        len(words) <= 4
+        and words[0] in ("hi", "hello", "hey", "thanks", "thank", "bye", "yo", "test", "greetings")
+        and not any(named(word) for word in words)
+    )
+
+
+def _not_ours(words: list[str]) -> bool:
+    """Plain prose with no word of a cluster in it, or letters that form no words."""
+    if any("-" in word or any(letter.isdigit() for letter in word) for word in words):
+        return False
+    unknown = [word for word in words if word not in PLAIN_WORDS]
+    vowelless = [word for word in unknown if len(word) > 4 and not re.search(r"[aeiouy]", word)]
+    return (
+        bool(vowelless)
+        or (len(words) >= 4 and len(unknown) >= 2)
+        or bool(
+            re.search(
+                r"\b(?:recipe|weather|joke|poem|capital|movie|song|football|translate|python|javascript|essay)\b",
+                " ".join(words),
+            )
+        )
+    )
 
 
 __all__ = ["Asked", "Intent", "understand"]
