@@ -125,6 +125,16 @@ def test_openai_without_structured_output_falls_back_to_words() -> None:
     assert "JSON schema" in service.bodies[2]["messages"][0]["content"]
 
 
+def test_a_server_that_fails_on_what_it_does_not_know_is_understood() -> None:
+    """llama-cpp-python's server answers 500 to a response format it has not heard of."""
+    failed = s.error(500, "1 validation error: {'loc': ('body', 'response_format', 'type')}")
+    with s.served(failed, s.openai_answer(json.dumps(GOOD))) as service:
+        model = openai(service)
+        assert model.complete(PROMPT, VERDICT, 50).value == GOOD
+        model.close()
+    assert [body["response_format"]["type"] for body in service.bodies] == ["json_schema", "json_object"]
+
+
 def test_a_root_that_is_no_object_is_wrapped_and_unwrapped() -> None:
     either = Grammar("step", Either((Fields((("probe", Whole(1, 9)),)), Fields((("done", Flag()),)))))
     with s.served(s.openai_answer('{"answer":{"probe":3}}')) as service:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 8 * 1024 * 1024
 MOST_CONCESSIONS = 6
+OFTEN_REFUSED = ("response_format", "stream_options", "max_completion_tokens", "temperature", "tool_choice")
 CHOICE_TOKENS = 64
 CHARACTERS_PER_TOKEN = 3.2
 
@@ -201,6 +202,8 @@ class RemoteModel:
             raise ModelError(f"{self.identity} redirects to another address; set model.base_url to that one")
         reason = _error_text(self._whole(response, deadline))
         said = f"{self.identity} answered {response.status_code}{': ' + reason if reason else ''}"
+        if response.status_code in (500, 501) and any(name in reason for name in OFTEN_REFUSED):
+            raise Refused(said)  # some servers fail on what they do not know instead of refusing it
         if response.status_code in RETRIED:
             raise Again(said, retry_after(response.headers.get("retry-after")))
         if response.status_code in (400, 422):
