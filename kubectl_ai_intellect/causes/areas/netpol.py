@@ -15,7 +15,7 @@ from kubectl_ai_intellect.causes.near import nearest
 from kubectl_ai_intellect.causes.needs import namespace_look
 from kubectl_ai_intellect.causes.symptoms import pods as pod_symptoms
 from kubectl_ai_intellect.kube.refs import Ref, ref
-from kubectl_ai_intellect.kube.source import Object, Read, get_of
+from kubectl_ai_intellect.kube.source import Object, Read, dig, get_of
 from kubectl_ai_intellect.state.calls import LOCAL, called, in_cluster, service_named
 from kubectl_ai_intellect.state.edits import Append, Edit, Patch, Step, set_field
 from kubectl_ai_intellect.state.graph import State
@@ -186,7 +186,7 @@ def _relabelled(
     side = "from" if direction == "Ingress" else "to"
     for place, each in enumerate(rule.get(side) or ()):
         for name, labels in (("podSelector", other.labels), ("namespaceSelector", {NAME_LABEL: other.namespace})):
-            wanted: Mapping[str, str] = (each.get(name) or {}).get("matchLabels") or {}
+            wanted: Mapping[str, str] = dig(each, name, "matchLabels", otherwise={})
             wrong = [key for key, value in wanted.items() if labels.get(key) != value]
             near = [key for key in wrong if key in labels and nearest(wanted[key], [labels[key]])]
             if len(wrong) == 1 and wrong == near:
