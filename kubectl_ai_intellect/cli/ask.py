@@ -55,13 +55,14 @@ def ask(
         from kubectl_ai_intellect.kube.case import Recorder
 
         recorder = Recorder(source, redact)
-        report = _ask(options, recorder, progress, choose)
+        report = ask_source(options, recorder, progress, choose)
         recorder.write(options.record, question=" ".join(options.words))
         return report
-    return _ask(options, source, progress, choose)
+    return ask_source(options, source, progress, choose)
 
 
-def _ask(options: Options, source: Source, progress: Callable[[str], None], choose: Any) -> Report:
+def ask_source(options: Options, source: Source, progress: Callable[[str], None], choose: Any) -> Report:
+    """Answer one question from a source that stands already: a cluster's, a recording's, a changed recording's."""
     from kubectl_ai_intellect.investigate.answering import Answering
     from kubectl_ai_intellect.investigate.desk import Desk
     from kubectl_ai_intellect.investigate.reading import Reader
@@ -94,4 +95,4 @@ def ask_number(options: list[str]) -> int | None:
     return int(answer) - 1 if answer.isdigit() and 1 <= int(answer) <= len(options) else 0
 
 
-__all__ = ["ask", "ask_number", "open_source", "target_of"]
+__all__ = ["ask", "ask_number", "ask_source", "open_source", "target_of"]
