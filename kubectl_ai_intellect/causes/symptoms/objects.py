@@ -9,6 +9,7 @@ from datetime import timedelta
 from kubectl_ai_intellect.causes.base import Symptom
 from kubectl_ai_intellect.kube.refs import BUILTIN, ref
 from kubectl_ai_intellect.kube.source import Object, dig, when
+from kubectl_ai_intellect.state.certificates import validity
 from kubectl_ai_intellect.state.graph import State
 
 OVERDUE = timedelta(seconds=60)
@@ -33,7 +34,8 @@ def derive(state: State) -> Iterator[Symptom]:
         status = each.labels.get("status", "")
         if each.ref.name.startswith("sh.helm.release.") and status.startswith("pending-"):
             yield Symptom("release-pending", each.ref, each.created, status)
-        if kind == "kubernetes.io/tls" and dig(each.raw, "data", "tls.crt"):
+        span = validity(each) if kind == "kubernetes.io/tls" else None
+        if span is not None and span.ends - state.now < timedelta(days=21):
             yield Symptom("certificate-old", each.ref, each.created)
     for kind in ("RoleBinding", "ClusterRoleBinding"):
         for each in state.all(kind):
