@@ -39,6 +39,9 @@ demo: setup  ## diagnose a recorded incident, with no cluster at hand
 
 test: lint types layers test-unit test-model test-controlplane test-realnode test-bundle  ## all the set-up, then all tests
 
+test-all: export INTELLECT_SCENARIOS = all
+test-all: test  ## the same with every scenario staged (CI stages a share of them, another with each commit)
+
 test-unit: setup  ## what needs neither cluster nor model file (under two minutes)
 	$(BIN)/python -m pytest -q -m "not controlplane and not realnode and not model and not bundle" \
 	  --cov --cov-report=term:skip-covered tests

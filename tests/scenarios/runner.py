@@ -49,6 +49,10 @@ class Settled:
         return self.bound.namespace
 
     @property
+    def question(self) -> str:
+        return self.bound.data["question"]
+
+    @property
     def expect(self) -> Mapping[str, Any]:
         return self.bound.expect
 

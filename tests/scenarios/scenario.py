@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,10 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 class ScenarioError(Exception):
     """A scenario file that is not one: one line per mistake, each with its file and line."""
+
+
+STAGED = ("namespace", "needs", "isolation", "manifests", "simulated", "until", "then")
+"""The keys that decide what stands on the cluster."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,15 @@ class Scenario:
     def expect(self) -> Mapping[str, Any]:
         return self.data["expect"]
 
-    def bound(self) -> Bound:
-        """The scenario with a namespace of its own."""
-        suffix = secrets.token_hex(3)
+    @property
+    def digest(self) -> str:
+        """Of all that decides what is staged: a recording bears that of the scenario it was made of."""
+        staged = {key: self.data.get(key) for key in STAGED}
+        return hashlib.sha256(json.dumps(staged, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+    def bound(self, suffix: str = "") -> Bound:
+        """The scenario with a namespace of its own, or as it was bound with that suffix."""
+        suffix = suffix or secrets.token_hex(3)
         namespace = f"{self.data['namespace']}-{suffix}"
         text = self.text.replace("{namespace}", namespace).replace("{suffix}", suffix)
         return Bound(self, namespace, suffix, yaml.load(text, _Loader))
