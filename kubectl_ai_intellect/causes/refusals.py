@@ -1,0 +1,64 @@
+"""Why a workload's pods are not created: the API server's words, as controllers pass them on in events and conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import NamedTuple
+
+from kubectl_ai_intellect.causes.base import Fact
+from kubectl_ai_intellect.causes.facts import field, told
+from kubectl_ai_intellect.kube.refs import Ref
+from kubectl_ai_intellect.state.events import Event
+from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.relations import Relation, near
+
+TOGETHER = timedelta(minutes=2)
+"""Refusals this much older than the newest one tell of a fault that was mended since."""
+
+
+class Refusal(NamedTuple):
+    """One refusal, word for word, and the fact that shows it."""
+
+    words: str
+    fact: Fact
+
+
+def makers(state: State, workload: Ref) -> list[Ref]:
+    """The workload and the objects it makes its pods through."""
+    return [workload, *(each for each in near(state, workload, Relation.OWNS) if each.kind in ("ReplicaSet", "Job"))]
+
+
+def refusals(state: State, workload: Ref) -> list[Refusal]:
+    """The standing refusals, newest first; conditions count where the events have expired."""
+    key = ("refusals", workload)
+    if key not in state.memo:
+        state.memo[key] = list(_standing(state, workload))
+    return state.memo[key]
+
+
+def _standing(state: State, workload: Ref) -> Iterable[Refusal]:
+    places = makers(state, workload)
+    events: list[Event] = sorted(
+        (one for at in places for one in state.events(at) if one.warning and one.reason.startswith(("Failed", "ReplicaSetCreate"))
+         and ("rror" in one.message or "forbidden" in one.message or "denied" in one.message)),
+        key=lambda one: one.last or state.now, reverse=True,
+    )  # fmt: skip
+    newest = events[0].last if events else None
+    seen: set[str] = set()
+    for one in events:
+        if newest and one.last and newest - one.last > TOGETHER:
+            break
+        if one.message not in seen:
+            seen.add(one.message)
+            yield Refusal(one.message, told(one))
+    for at in places if not events else ():
+        found = state.find(at)
+        failure = (found.condition("ReplicaFailure") or {}) if found else {}
+        words = failure.get("message") or ""
+        if failure.get("status") == "True" and words and words not in seen:
+            seen.add(words)
+            yield Refusal(words, field(at, f"condition ReplicaFailure of {at.short}: {words}"))
+
+
+__all__ = ["Refusal", "makers", "refusals"]
