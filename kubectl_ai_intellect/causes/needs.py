@@ -98,9 +98,18 @@ def first_look(namespace: str) -> list[Read]:
     return [list_of(kind, namespace) for kind in FIRST_LOOK]
 
 
+def of_routes(state: State) -> list[Read]:
+    """What shows whether Ingresses lead anywhere: the classes, and the certificates they name (public parts only)."""
+    ingresses = list(state.all("Ingress"))[:50]
+    named = {(each.ref.namespace, tls["secretName"]) for each in ingresses for tls in each.spec.get("tls") or ()
+             if tls.get("secretName")}  # fmt: skip
+    secrets = [Read("get", ref("Secret", *at), (("tls", "true"),)) for at in sorted(named)]
+    return [list_of("IngressClass"), *secrets[:20]] if ingresses else []
+
+
 def node_reads(node: Ref) -> list[Read]:
     """A node, its lease and its agents."""
     return [get_of(node), get_of(ref("Lease", "kube-node-lease", node.name))]
 
 
-__all__ = ["FIRST_LOOK", "cluster_dns", "container_logs", "first_look", "lists", "namespace_look", "node_reads", "owners", "together"]  # fmt: skip
+__all__ = ["FIRST_LOOK", "cluster_dns", "container_logs", "first_look", "lists", "namespace_look", "node_reads", "of_routes", "owners", "together"]  # fmt: skip
