@@ -36,9 +36,6 @@ Commands:
   runbook      search and manage runbooks and your own documents
   model        list, pull, import, verify, use or remove local models
   config       show or set the configuration
-  bundle       carry everything to a machine with no network
-  doctor       check the cluster's rights, model, index and machine
-  completion   shell completion through kubectl's own
   version      print the version
 
 Options:
@@ -49,9 +46,6 @@ Options:
       --timeout DURATION  the best answer within this time (30s, 2m)
       --record FILE       keep what was read as a case file
       --from FILE         answer from a case file instead of a cluster
-      --model NAME        which model explains (none: evidence alone)
-      --explain on|off    whether a model may explain
-      --continue          go on from the last investigation
       --color WHEN        auto, always or never (NO_COLOR is heard)
       --                  what follows is a question, whatever its words
 
@@ -63,8 +57,6 @@ GROUPS: dict[str, frozenset[str]] = {
     "runbook": frozenset({"add", "list", "show", "search", "index", "check", "remove"}),
     "model": frozenset({"list", "pull", "import", "verify", "use", "remove", "bench"}),
     "config": frozenset({"show", "set"}),
-    "bundle": frozenset({"create", "install"}),
-    "completion": frozenset({"bash", "zsh", "fish", "install"}),
     "case": frozenset({"show", "ask", "replay", "share"}),
 }
 """Commands that take an action as their second word."""
@@ -84,8 +76,6 @@ def run(arguments: Sequence[str]) -> int:
         return _scan(options)
     if not options.forced and first == "demo" and len(options.words) <= 2 and not options.flags.namespace:
         return _demo(options)
-    if not options.forced and first == "doctor" and len(options.words) == 1:
-        return _doctor(options)
     if options.help:
         print(HELP)
         return 0
@@ -180,12 +170,6 @@ def _demo(options: Options) -> int:
     if report is not None:
         shown(report, options)
     return 0
-
-
-def _doctor(options: Options) -> int:
-    from kubectl_ai_intellect.cli import doctor
-
-    return doctor.run(options)
 
 
 __all__ = ["GROUPS", "HELP", "run", "shown"]

@@ -31,6 +31,15 @@ def main() -> None:
         # whoever read our output has gone; keep the interpreter from complaining about it on its way out
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except Exception as problem:
+        # A fault of ours must not end in a page of frames at 3 a.m.; INTELLECT_DEBUG shows them.
+        if os.environ.get("INTELLECT_DEBUG"):
+            raise
+        print(
+            f"error: {one_line(f'{type(problem).__name__}: {problem}')} (our fault; INTELLECT_DEBUG=1 shows where)",
+            file=sys.stderr,
+        )
+        code = 1
     sys.stdout.flush()
     raise SystemExit(code)
 

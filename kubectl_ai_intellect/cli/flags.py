@@ -98,7 +98,9 @@ def parse(arguments: Sequence[str]) -> Options:
 
 def _switch(own: dict[str, Any], name: str, word: str, value: str) -> None:
     if name == "verbose":
-        own[name] = int(value) if value.isdigit() else own.get(name, 0) + (word.count("v") if not word.startswith("--") else 1)
+        own[name] = (
+            int(value) if value.isdigit() else own.get(name, 0) + (word.count("v") if not word.startswith("--") else 1)
+        )
     else:
         own[name] = True
 

@@ -50,7 +50,8 @@ class Answering:
         if asked.intent in ("decline", "action"):
             self.table = Table(status="declined", text=asked.reason)
             return
-        self.desk.state = self.desk.reader.start(self.desk.scope)
+        named = bool(asked.names) and asked.intent == "diagnosis" and not self.desk.scope.everywhere
+        self.desk.state = self.desk.reader.start(self.desk.scope, narrow=named and self.desk.scope.target is None)
         self._namespace_exists()
         if asked.intent == "information":
             self._inform(asked)
@@ -93,7 +94,26 @@ class Answering:
             self.candidates = found.candidates
             if not self.interactive:
                 self.aim(found.candidates[0])
+        elif not self.desk.known.all("Pod", self.desk.scope.namespace or None).complete and asked.names:
+            self._widen(asked)
         elif found.absent:
+            self._not_found(found)
+
+    def _widen(self, asked: Asked) -> None:
+        """One page did not hold what the words name: ask for it by name, and read the rest only if that fails."""
+        namespace = self.desk.scope.namespace
+        for name in asked.names[:2]:
+            state = self.desk.reader.more(self.desk.known, [get_of(ref("Pod", namespace, name))])
+            if state.find(ref("Pod", namespace, name)) is not None:
+                self.desk.state = state
+                self.aim(ref("Pod", namespace, name))
+                return
+        self.desk.state = self.desk.reader.start(self.desk.scope)
+        self.desk.think()
+        found = self.resolution = resolve(self.desk.known, asked, self.desk.symptoms)
+        if found.target is not None:
+            self.aim(found.target)
+        elif found.absent and self.desk.known.all("Pod", namespace or None).complete:
             self._not_found(found)
 
     def _not_found(self, found: Resolution) -> None:

@@ -56,6 +56,8 @@ class Loop:
     def read(self, work: Work) -> Work:
         start = time.monotonic()
         self.answering.read()
+        if self.desk.state is None:  # declined: nothing had to be read
+            return {"candidates": [], "done": True, "told": []}
         count = len(self.desk.known.all("Pod"))
         spent = int((time.monotonic() - start) * 1000)
         namespace = self.desk.scope.namespace

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kubectl_ai_intellect.causes.assess import known
-from kubectl_ai_intellect.causes.needs import first_look
+from kubectl_ai_intellect.causes.needs import first_look, of_routes
 from kubectl_ai_intellect.evidence.logs import digest
 from kubectl_ai_intellect.investigate.scope import Scope
 from kubectl_ai_intellect.kube.refs import Ref, ref
@@ -32,9 +32,9 @@ class Reader:
     unread: dict[str, str] = field(default_factory=dict[str, str])
     logs: int = 0
 
-    def start(self, scope: Scope) -> State:
-        """The State after the first look."""
-        answers = self.fetch(first_reads(scope))
+    def start(self, scope: Scope, *, narrow: bool = False) -> State:
+        """The State after the first look; `narrow` reads one page of each kind at first."""
+        answers = self.fetch(first_reads(scope, narrow))
         state = State(self.source.now(), scope.namespace, self.source.context, digest=digest).including(answers)
         further = [read for read in following(state, scope) if not known(state, read)]
         return state.including(self.fetch(further)) if further else state
@@ -70,24 +70,21 @@ class Reader:
         return chosen
 
 
-def first_reads(scope: Scope) -> list[Read]:
+def first_reads(scope: Scope, narrow: bool = False) -> list[Read]:
     look = first_look(scope.namespace)
     leaders = list_of("Lease", "kube-system")
     if scope.target is None:
-        return [
-            *look,
-            list_of("Node"),
-            leaders,
-            *([get_of(ref("Namespace", "", scope.namespace))] if scope.namespace else []),
-        ]
-    narrow = [read._replace(options=(("limit", PAGE),)) for read in look] if scope.namespace else []
+        if narrow:
+            return [*(read._replace(options=(("limit", PAGE),)) for read in look), leaders, list_of("Namespace")]
+        return [*look, list_of("Node"), leaders, list_of("Namespace")]
+    beside = [read._replace(options=(("limit", PAGE),)) for read in look] if scope.namespace else []
     own = [get_of(scope.target)]
     if scope.target.namespace:
         fields = f"involvedObject.name={scope.target.name}"
         own.append(list_of("Event", scope.target.namespace, fields=fields))
     else:
         own.append(list_of("Event", "default", fields=f"involvedObject.name={scope.target.name}"))
-    return [*own, *narrow, leaders]
+    return [*own, *beside, leaders]
 
 
 def following(state: State, scope: Scope) -> list[Read]:
@@ -102,14 +99,14 @@ def following(state: State, scope: Scope) -> list[Read]:
         return first_look(scope.target.name)
     waiting = [pod for pod in pods if not pod.spec.get("nodeName") and not is_finished(pod)]
     reads: list[Read] = []
-    if waiting:
+    if waiting or (scope.target is None and len(pods) < int(PAGE)):
         reads.append(list_of("Node"))
     hosts = list(dict.fromkeys(pod.spec["nodeName"] for pod in pods if pod.spec.get("nodeName")))
     if scope.target is not None:
         reads += [get_of(ref("Node", "", name)) for name in hosts[:5]]
     troubled = [node.ref.name for node in state.all("Node") if (node.condition("Ready") or {}).get("status") != "True"]
     reads += [get_of(ref("Lease", "kube-node-lease", name)) for name in (troubled or hosts)[:3]]
-    return reads
+    return [*reads, *of_routes(state)]
 
 
 def quiet_logs(state: State, scope: Scope) -> list[Read]:

@@ -708,8 +708,8 @@ ACTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"^\s*(?:please |can you |could you |now )*(?:delete|remove|destroy|nuke) (?:the |my |all )?(?!.*\b(?:stuck|fail\w*|hang\w*|forever)\b)\w+", "to delete, kubectl delete KIND NAME"),
         (r"^\s*(?:please |can you |could you )*scale (?:the |my |up |down )*[\w/-]+.*\b(?:to|up|down)\b", "to scale, kubectl scale KIND/NAME --replicas=N"),
         (r"^\s*(?:please |can you |could you )*(?:restart|bounce|reboot) (?:the |my |all )?[\w/-]+\s*(?:pods?|deployments?|deploy|service|app)?\s*$", "to restart, kubectl rollout restart KIND/NAME"),
-        (r"^\s*(?:please |can you |could you )*(?:create|deploy|apply|install|add|expose) (?:a |an |the |my )?\w+", "to create, kubectl apply -f FILE"),
-        (r"^\s*(?:please |can you |could you )*(?:drain|cordon|uncordon|taint|label|annotate|patch|edit) (?:the |my )?\w+", "for that, use kubectl's own verb"),
+        (r"^\s*(?:please |can you |could you )*(?:create|deploy|apply|install|add|expose) (?:a |an |the |my )?(?!is\b|was\b|fails?\b|failed\b|stuck\b|hangs?\b|of\b|job\b)\w+(?!.*\b(?:fail\w*|stuck|hang\w*|error\w*|refused|denied)\b)", "to create, kubectl apply -f FILE"),
+        (r"^\s*(?:please |can you |could you )*(?:drain|cordon|uncordon|taint|label|annotate|patch|edit) (?:the |my )?(?!of\b|is\b)\w+(?!.*\b(?:fail\w*|stuck|hang\w*|error\w*|refused|denied|block\w*|forever|never)\b)", "for that, use kubectl's own verb"),
         (r"^\s*(?:please |can you |could you )*roll ?back (?:the |my )?[\w/-]+", "to roll back, kubectl rollout undo KIND/NAME"),
         (r"^\s*(?:please |can you |could you )*(?:set|change|update|upgrade) (?:the |my )?[\w/-]+.*\bto\b", "to change it, kubectl set or kubectl edit"),
     )
