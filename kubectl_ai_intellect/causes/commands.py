@@ -37,13 +37,14 @@ def commands(state: State, patch: Patch) -> list[str]:
         made = _made(patch.body or {})
         return [_line([*made, *where])] if made else [_heredoc(["kubectl", "create", *where, "-f", "-"], patch.body)]
     if patch.action == "delete":
-        return [_line(["kubectl", "delete", argument(target), *where])]
+        force = ["--grace-period=0", "--force"] if patch.body == "force" else []
+        return [_line(["kubectl", "delete", argument(target), *where, *force])]
     if patch.action == "rollback":
         to = [f"--to-revision={patch.body}"] if patch.body else []
         return [_line(["kubectl", "rollout", "undo", argument(target), *to, *where])]
     if patch.action == "restart":
         return [_line(["kubectl", "rollout", "restart", argument(target), *where])]
-    if _immutable(patch):
+    if _immutable(patch) or _failed_job(state, patch):
         return [_replaced(state, patch, where)]
     printed: list[str] = []
     rest: list[Edit] = []
@@ -176,6 +177,12 @@ def _immutable(patch: Patch) -> bool:
     if patch.target.kind == "StorageClass":
         return any(edit.path[0] in ("provisioner", "parameters", "volumeBindingMode") for edit in patch.edits)
     return False
+
+
+def _failed_job(state: State, patch: Patch) -> bool:
+    """A Job that failed does not begin anew, whatever is changed in it."""
+    found = state.find(patch.target) if patch.target.kind == "Job" else None
+    return found is not None and (found.condition("Failed") or {}).get("status") == "True"
 
 
 def _replaced(state: State, patch: Patch, where: Sequence[str]) -> str:

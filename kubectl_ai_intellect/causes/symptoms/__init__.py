@@ -43,6 +43,7 @@ KINDS: dict[str, str] = {
     "cronjob-idle": "does not start jobs",
     "scaler-blind": "an autoscaler cannot act",
     "scaler-capped": "an autoscaler is at its bound",
+    "scaler-contested": "an autoscaler and somebody else set the same replicas by turns",
     "stale-config": "runs on a configuration older than the declared one",
     "mixed-image": "replicas run different images of one tag",
     # storage and traffic

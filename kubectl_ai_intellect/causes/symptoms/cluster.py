@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from kubectl_ai_intellect.causes.base import Symptom
 from kubectl_ai_intellect.kube.refs import Ref, ref
-from kubectl_ai_intellect.kube.source import Object, when
+from kubectl_ai_intellect.kube.source import Object, dig, when
+from kubectl_ai_intellect.state.events import Event
 from kubectl_ai_intellect.state.graph import State
-from kubectl_ai_intellect.state.pods import containers, is_ready
+from kubectl_ai_intellect.state.pods import containers, is_finished, is_ready
+from kubectl_ai_intellect.state.selectors import matches
 
 BAD_WHEN_TRUE = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 LEADERS = {"kube-scheduler": "scheduler", "kube-controller-manager": "controller-manager"}
@@ -34,8 +36,10 @@ def derive(state: State) -> Iterator[Symptom]:
             yield Symptom("api-unavailable", api.ref, since, available.get("reason") or "")
     for budget in state.all("PodDisruptionBudget"):
         status = budget.status
-        if status.get("disruptionsAllowed") == 0 and int(status.get("expectedPods") or 0) > 0:
+        full = status.get("disruptionsAllowed") == 0 and int(status.get("expectedPods") or 0) > 0
+        if full and (drained(state, budget) or refused_evictions(state, budget)):
             yield Symptom("eviction-blocked", budget.ref)
+    yield from _conversions(state)
     yield from _webhooks(state)
 
 
@@ -74,6 +78,42 @@ def _add_on(state: State, each: Object) -> Iterator[Symptom]:
             yield Symptom("component-silent", ref("Node", "", pod.spec["nodeName"]), pod.created, each.ref.name)
 
 
+LEAVING = ("ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted", "karpenter.sh/disruption")
+
+
+def drained(state: State, budget: Object) -> list[Ref]:
+    """The nodes that are being emptied and still hold pods of this budget."""
+    pods = [each for each in state.all("Pod", budget.ref.namespace)
+            if matches(budget.spec.get("selector"), each.labels) and not is_finished(each)]  # fmt: skip
+    nodes = [state.find(ref("Node", "", each.spec["nodeName"])) for each in pods if each.spec.get("nodeName")]
+    return list(dict.fromkeys(
+        node.ref for node in nodes
+        if node and (node.spec.get("unschedulable") or any(t.get("key") in LEAVING for t in node.spec.get("taints") or ()))
+    ))  # fmt: skip
+
+
+def refused_evictions(state: State, budget: Object) -> list[Event]:
+    """Events that say an eviction was refused for this budget's sake."""
+    return [told for told in state.every_event
+            if "disruption budget" in told.message.lower() and told.about.namespace in (budget.ref.namespace, "")
+            and (budget.ref.name in told.message or matches(budget.spec.get("selector"), _labels(state, told.about)))]  # fmt: skip
+
+
+def _labels(state: State, at: Ref) -> Mapping[str, str]:
+    found = state.find(at)
+    return found.labels if found else {}
+
+
+def _conversions(state: State) -> Iterator[Symptom]:
+    """Kinds that cannot even be listed, because the webhook that converts between their versions fails."""
+    for read, answer in state.fetched.items():
+        if answer.unread is not None and "conversion webhook" in answer.unread.message:
+            kind = next((each.ref for each in state.all("CustomResourceDefinition")
+                         if dig(each.spec, "names", "kind") == read.of.kind and each.spec.get("group") == read.of.group),
+                        Ref(read.of.group, read.of.kind, "", ""))  # fmt: skip
+            yield Symptom("api-unavailable", kind, None, "conversion")
+
+
 def _webhooks(state: State) -> Iterator[Symptom]:
     """Webhooks that the API server says it could not call, as events of those who were refused tell."""
     for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
@@ -85,4 +125,4 @@ def _webhooks(state: State) -> Iterator[Symptom]:
                     break
 
 
-__all__ = ["STALE", "component", "derive"]
+__all__ = ["STALE", "component", "derive", "drained", "refused_evictions"]

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.causes.schedule import missed
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Object, when
 from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.history import field_managers
 from kubectl_ai_intellect.state.pods import containers, declared_containers, is_ready
-from kubectl_ai_intellect.state.relations import owner_refs, pods_of, references, workload_of
+from kubectl_ai_intellect.state.relations import Relation, near, owner_refs, pods_of, references, workload_of
 
 REFUSED = ("FailedCreate", "ReplicaSetCreateError", "FailedDaemonPod")
 SCALED = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController")
@@ -31,6 +33,7 @@ def derive(state: State) -> Iterator[Symptom]:
         yield from _cronjob(state, each)
     for each in state.all("HorizontalPodAutoscaler"):
         yield from _scaler(each)
+        yield from _contested(state, each)
     for kind in ("Deployment", "StatefulSet", "DaemonSet"):
         for each in state.all(kind):
             yield from _drift(state, each)
@@ -65,7 +68,18 @@ def _scaled(state: State, each: Object) -> Iterator[Symptom]:
     current, update = each.status.get("currentRevision"), each.status.get("updateRevision")
     waits = current and update and current != update
     if each.ref.kind == "StatefulSet" and waits and int(each.status.get("updatedReplicas") or 0) < wanted(each):
-        yield Symptom("rollout-stalled", each.ref, None, "revision")
+        if any(_overdue(state, pod) for pod in pods_of(state, each.ref)):
+            yield Symptom("rollout-stalled", each.ref, None, "revision")
+
+
+def _overdue(state: State, pod: Object) -> bool:
+    """Not ready for longer than a rollout's ordinary step takes, or in a loop."""
+    if is_ready(pod):
+        return False
+    since = when((pod.condition("Ready") or {}).get("lastTransitionTime")) or pod.created
+    looping = any(one.waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing")
+                  for one in containers(pod))  # fmt: skip
+    return looping or (since is not None and state.now - since > timedelta(seconds=60))
 
 
 def _since(each: Object) -> datetime | None:
@@ -100,6 +114,8 @@ def _job(state: State, job: Object) -> Iterator[Symptom]:
         yield Symptom("job-failed", job.ref, when(failed.get("lastTransitionTime")), failed.get("reason") or "")
     elif job.spec.get("suspend"):
         yield Symptom("rollout-stalled", job.ref, None, "suspended")
+    elif not job.status.get("startTime") and job.created and state.now - job.created > timedelta(seconds=30):
+        yield Symptom("workload-unobserved", job.ref, job.created)
     elif job.status.get("active"):
         for pod in pods_of(state, workload_of(state, job.ref)):
             if job.ref not in owner_refs(state, pod.ref):
@@ -118,9 +134,10 @@ def _cronjob(state: State, each: Object) -> Iterator[Symptom]:
                            "UnparseableSchedule", "InvalidSchedule", "UnknownTimeZone"):  # fmt: skip
             yield Symptom("cronjob-idle", each.ref, told.first, told.reason)
             return
-    active = each.status.get("active") or ()
-    if active and each.spec.get("concurrencyPolicy") == "Forbid":
-        yield Symptom("cronjob-idle", each.ref, when(each.status.get("lastScheduleTime")), "active")
+    last = when(each.status.get("lastScheduleTime"))
+    skipped = missed(each.spec.get("schedule") or "", last, state.now, each.spec.get("timeZone") or "")
+    if skipped and each.status.get("active") and each.spec.get("concurrencyPolicy") == "Forbid":
+        yield Symptom("cronjob-idle", each.ref, skipped, "active")
 
 
 def _scaler(each: Object) -> Iterator[Symptom]:
@@ -131,6 +148,23 @@ def _scaler(each: Object) -> Iterator[Symptom]:
     limited = each.condition("ScalingLimited") or {}
     if limited.get("status") == "True" and limited.get("reason") == "TooManyReplicas":
         yield Symptom("scaler-capped", each.ref, when(limited.get("lastTransitionTime")), "TooManyReplicas")
+
+
+def _contested(state: State, scaler: Object) -> Iterator[Symptom]:
+    """The replicas go up and down again and again, and somebody beside the autoscaler sets them."""
+    for target in near(state, scaler.ref, Relation.SCALES):
+        found = state.find(target)
+        steps = [told for told in state.events(target) if told.reason == "ScalingReplicaSet"
+                 and state.within(told.last, minutes=60)]  # fmt: skip
+        up, down = (sum(told.count for told in steps if f"caled {way}" in told.message) for way in ("up", "down"))
+        if found is not None and up >= 2 and down >= 2 and other_scalers(found):
+            yield Symptom("scaler-contested", target, min((told.first for told in steps if told.first), default=None))
+
+
+def other_scalers(found: Object) -> list[str]:
+    """Field managers, other than the autoscaler, that claim the replicas of a workload."""
+    claims = [name for name, _ in field_managers(found, "spec", "replicas")]
+    return [name for name in claims if not name.startswith("kube-controller-manager")]
 
 
 def _drift(state: State, each: Object) -> Iterator[Symptom]:
@@ -161,4 +195,4 @@ def _data_changed(found: Object | None) -> datetime | None:
     return latest if latest and found.created and latest > found.created else None
 
 
-__all__ = ["available", "derive", "wanted"]
+__all__ = ["available", "derive", "other_scalers", "wanted"]
