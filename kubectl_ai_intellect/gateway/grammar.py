@@ -146,11 +146,14 @@ def _object_mismatch(shape: Fields, value: Any, at: str) -> str:
     return next((reason for reason in reasons if reason), "")
 
 
-def _bounded(shape: Shape) -> None:
-    """Refuse at the start what could not be generated or would not end."""
+def _bounded(shape: Shape, within: int = 1) -> None:
+    """Refuse at the start what could not be generated or would not end.
+
+    llama.cpp counts repetitions within repetitions as their product and refuses above 2000.
+    """
     match shape:
         case Text(most, least):
-            good = 0 <= least <= most <= MOST_CHARACTERS
+            good = 0 <= least <= most and most * within <= MOST_CHARACTERS
         case OneOf(labels):
             good = bool(labels) and len(set(labels)) == len(labels)
         case Whole(low, high):
@@ -158,17 +161,17 @@ def _bounded(shape: Shape) -> None:
         case Flag():
             good = True
         case Items(of, most, least):
-            good = 0 <= least <= most <= MOST_ITEMS
-            _bounded(of)
+            good = 0 <= least <= most <= MOST_ITEMS and most * within <= MOST_CHARACTERS
+            _bounded(of, within * max(most, 1))
         case Fields(of):
             good = bool(of)
             for _, part in of:
-                _bounded(part)
+                _bounded(part, within)
         case Either(of):
             firsts = [option.of[0] for option in of]
             good = bool(of) and len({name for name, _ in firsts}) == len(of)
             for option in of:
-                _bounded(option)
+                _bounded(option, within)
     if not good:
         raise ValueError(f"not a bounded shape: {shape}")
 

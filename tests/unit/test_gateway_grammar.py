@@ -136,6 +136,8 @@ def test_gbnf_is_one_bounded_rule() -> None:
         OneOf(("a", "a")),
         Whole(3, 2),
         Items(Flag(), 500),
+        Items(Text(101), 20),
+        Items(Items(Text(10), 20), 20),
         Fields(()),
         Either((Fields((("a", Flag()),)), Fields((("a", Text(3)),)))),
         Fields((("x", Items(Text(99999), 2)),)),

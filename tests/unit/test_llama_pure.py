@@ -6,6 +6,7 @@ import itertools
 import os
 import stat
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,15 @@ def test_the_store_keeps_to_its_cap_and_drops_the_oldest(tmp_path: Path) -> None
             os.utime(file, (file.stat().st_mtime - 10,) * 2)
     assert [store.load({"n": number}) is not None for number in range(5)] == [False, False, True, True, True]
     assert not store.save({"n": 9}, bytes(40_000)), "what does not fit at all is not kept"
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
+    store = PrefixStore(tmp_path)
+    for name, age in (("old.part", 3600), ("new.part", 1)):
+        (tmp_path / name).write_bytes(b"x")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    assert store.save(HEADER, b"payload")
+    assert sorted(path.name for path in tmp_path.glob("*.part")) == ["new.part"]
 
 
 def test_a_store_that_cannot_write_says_no(tmp_path: Path) -> None:

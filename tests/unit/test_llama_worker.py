@@ -135,6 +135,20 @@ def test_a_second_process_reads_no_prefix(smol: Path, tmp_path: Path) -> None:
     assert second_text == first_text
 
 
+def test_a_client_that_leaves_at_once_still_leaves_the_prefix(smol: Path, tmp_path: Path) -> None:
+    model = LlamaModel(spec(smol, tmp_path))
+    model.complete(Prompt(RULES * 4).ask("Why?"), None, 1)
+    model.close()
+    assert len(list(tmp_path.glob("*.kv"))) == 1
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_largest_texts_are_within_llama_cpps_limits(model: LlamaModel) -> None:
+    largest = (Text(2000), Items(Text(100), 20), Items(Items(Text(10), 10), 20), Items(Items(Items(Flag(), 5), 20), 20))
+    for shape in largest:
+        model.check(Grammar("long", Fields((("a", shape), ("b", shape)))))
+
+
 def test_a_restored_memory_gives_identical_logits(smol: Path, tmp_path: Path) -> None:
     request = {"op": "score", "labels": list("0123456789abcdefghijklmnop")}
     prompt = Prompt(RULES * 4).ask("Why is cart failing?")

@@ -13,6 +13,7 @@ import json
 import os
 import struct
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from kubectl_ai_intellect.places import private
 
 MAGIC = b"KIPREFX1"
 MOST_HEADER = 64 * 1024
+STALE_SECONDS = 600
 DEFAULT_CAP = 2 * 1024**3
 
 
@@ -76,6 +78,10 @@ class PrefixStore:
 
     def _drop_oldest(self) -> None:
         files: list[tuple[float, int, Path]] = []
+        for stale in self.directory.glob("*.part"):
+            with contextlib.suppress(OSError):
+                if stale.stat().st_mtime < time.time() - STALE_SECONDS:
+                    stale.unlink()  # left by a process that was killed
         for path in self.directory.glob("*.kv"):
             with contextlib.suppress(OSError):
                 status = path.stat()

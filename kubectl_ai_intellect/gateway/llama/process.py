@@ -65,6 +65,7 @@ class WorkerProcess:
         self._number = 0
         self._asking = -1
         self._gone = ""
+        self._saving = False
 
     @property
     def pid(self) -> int:
@@ -99,6 +100,7 @@ class WorkerProcess:
                     if frame.get("id") != number:
                         continue  # the late answer to a question we gave up
                     if frame.get("done"):
+                        self._saving = bool(frame.get("saving"))
                         return _checked(frame)
                     if on_text is not None and frame.get("text"):
                         on_text(frame["text"])
@@ -159,14 +161,14 @@ class WorkerProcess:
         return f": {clean(lines[-1].strip())[:200]}" if lines else ""
 
     def close(self) -> None:
-        """End the process; at once, for it holds nothing worth waiting for."""
+        """End the process: at once, unless it is writing down what it has read for the next one."""
         self._gone = self._gone or "the model was closed"
         for stream in (self._in, self._out):
             with contextlib.suppress(OSError):
                 stream.close()
         if self._process.poll() is None:
             try:
-                self._process.wait(0.5)  # it leaves by itself when its pipe closes
+                self._process.wait(5 if self._saving else 0.5)  # it leaves by itself when its pipe closes
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()

@@ -21,6 +21,7 @@ from kubectl_ai_intellect.gateway.llama.engine import Aborted, Engine, EngineErr
 from kubectl_ai_intellect.gateway.llama.expression import from_wire
 from kubectl_ai_intellect.gateway.llama.prefix import PrefixStore, tokens_digest
 
+SAVING_SECONDS = 10.0  # how long a save may outlive the client
 WORTH_KEEPING = 32  # tokens of prefix below which a file is not worth its bytes
 
 
@@ -36,6 +37,7 @@ class Worker:
         self._engine: Engine | None = None
         self._digest = ""
         self._store: PrefixStore | None = None
+        self._saving: threading.Thread | None = None
         self._tokenised: dict[tuple[str, bool], list[int]] = {}
 
     def run(self) -> None:
@@ -52,6 +54,8 @@ class Worker:
                 else:
                     self._queue.put(message)
         except (wire.Closed, OSError, ValueError):
+            if self._saving is not None:
+                self._saving.join(SAVING_SECONDS)
             os._exit(0)  # the client has gone: nobody is left to answer
 
     def _cancel(self, number: int) -> None:
@@ -75,7 +79,8 @@ class Worker:
         finally:
             self._current = -1
             self._cancelled.discard(number)
-        self._send({"id": number, "done": True, **result})
+        saving = self._saving is not None and self._saving.is_alive()
+        self._send({"id": number, "done": True, "saving": saving, **result})
 
     def _send(self, message: dict[str, Any]) -> None:
         self._answers.write(wire.pack(message))
@@ -162,7 +167,8 @@ class Worker:
         fresh = engine.read(prefix)
         store, payload = self._store, engine.save()
         # Written while the model goes on: the copy is ours, and llama.cpp computes without the interpreter.
-        threading.Thread(target=store.save, args=(header, payload)).start()
+        self._saving = threading.Thread(target=store.save, args=(header, payload))
+        self._saving.start()
         return 0, fresh
 
     def _complete(self, engine: Engine, request: dict[str, Any]) -> dict[str, Any]:
