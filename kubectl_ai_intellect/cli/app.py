@@ -46,6 +46,7 @@ Options:
       --timeout DURATION  the best answer within this time (30s, 2m)
       --record FILE       keep what was read as a case file
       --from FILE         answer from a case file instead of a cluster
+      --continue          go on from the last investigation: choose where it waited, or ask on about its object
       --color WHEN        auto, always or never (NO_COLOR is heard)
       --                  what follows is a question, whatever its words
 

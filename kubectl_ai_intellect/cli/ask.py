@@ -80,9 +80,43 @@ def ask_source(options: Options, source: Source, progress: Callable[[str], None]
     answering = Answering(desk, source.context, namespace, interactive=choose is not None, whole=everywhere)
     progress(f"reading {answering.where()}")
     from kubectl_ai_intellect.investigate.graph import investigate
+    from kubectl_ai_intellect.investigate.sessions import Sessions
 
-    thread = f"{time.time_ns()}"
-    return investigate(answering, thread=thread, progress=progress, choose=choose or (lambda options: None))
+    sessions = Sessions()
+    past = sessions.last() if options.resume else None
+    if options.resume and past is None:
+        raise UsageError("there is no earlier investigation to continue; ask a question first")
+    resumed = past is not None and past.waiting and not options.words
+    if past is not None:
+        _take_up(answering, past, resumed)
+    keep = not options.source  # a case is its own record
+    try:
+        return investigate(
+            answering,
+            thread=past.thread if past and resumed else f"{time.time_ns()}",
+            checkpointer=sessions.saver() if keep else None,
+            progress=progress,
+            choose=choose or (lambda options: None),
+            resume=resumed,
+        )
+    finally:
+        sessions.close()
+
+
+def _take_up(answering: Any, past: Any, resumed: bool) -> None:
+    """Go on where the last investigation was: its question if it still waits, else its object."""
+    desk = answering.desk
+    values = past.values
+    if not desk.question:
+        desk.question = values.get("question") or ""
+    namespace = values.get("namespace") or desk.scope.namespace
+    target = values.get("target") or []
+    from kubectl_ai_intellect.investigate.scope import Scope
+
+    aimed = Ref(*target) if target and not resumed and desk.scope.target is None else desk.scope.target
+    desk.scope = Scope(namespace, aimed)
+    if resumed:
+        answering.interactive = True
 
 
 def ask_number(options: list[str]) -> int | None:

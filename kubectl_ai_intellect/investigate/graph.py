@@ -97,7 +97,13 @@ class Loop:
 
     def conclude(self, work: Work) -> Work:
         self.report = self.answering.conclude()
-        return {"done": True, "told": []}
+        target = self.desk.scope.target
+        return {
+            "done": True,
+            "told": [],
+            "namespace": self.desk.scope.namespace,
+            "target": list(target) if target else [],
+        }
 
     def after_read(self, work: Work) -> str:
         if work.get("done"):
@@ -136,12 +142,22 @@ def investigate(
     checkpointer: Any = None,
     progress: Callable[[str], None] = lambda text: None,
     choose: Choose = lambda options: None,
+    resume: bool = False,
 ) -> Report:
-    """Run the loop to its end, telling progress from its stream and asking where it is interrupted."""
+    """Run the loop to its end, telling progress from its stream and asking where it is interrupted.
+
+    `resume` takes up a thread that another process left waiting for a choice: what it had read is read anew.
+    """
     loop = Loop(answering)
     graph = build(loop, checkpointer)
     config = {"configurable": {"thread_id": thread}, "recursion_limit": 60}
-    inputs: Any = {"question": answering.desk.question, "probes": 0}
+    inputs: Any = {"question": answering.desk.question, "probes": 0, "namespace": answering.desk.scope.namespace}
+    if resume:
+        from langgraph.types import Command
+
+        answering.understand()
+        answering.read()
+        inputs = Command(resume=choose([str(each) for each in answering.candidates]))
     while True:
         options = None
         for update in _stream(graph, inputs, config, checkpointer is not None):
