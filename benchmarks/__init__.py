@@ -1,0 +1,1 @@
+"""What is measured: accuracy, speed, retrieval, the local model."""
