@@ -20,7 +20,7 @@ def derive(state: State) -> Iterator[Symptom]:
     for claim in state.all("PersistentVolumeClaim"):
         if claim.status.get("phase") == "Lost":
             yield Symptom("claim-lost", claim.ref, claim.created)
-        elif claim.status.get("phase") != "Bound" and claim.deleting is None:
+        elif claim.status.get("phase") != "Bound" and claim.deleting is None and not _waits_for_pod(state, claim):
             yield Symptom("claim-pending", claim.ref, claim.created)
     for quota in state.all("ResourceQuota"):
         hard, used = quota.status.get("hard") or {}, quota.status.get("used") or {}
@@ -43,6 +43,24 @@ def derive(state: State) -> Iterator[Symptom]:
             namespace = each.ref.namespace if named.get("kind") == "Role" else ""
             if state.absent(ref(named.get("kind", "Role"), namespace, named.get("name", ""))):
                 yield Symptom("binding-broken", each.ref, each.created)
+
+
+def _waits_for_pod(state: State, claim: Object) -> bool:
+    """A claim that is bound only once a pod is scheduled is no fault while none is, unless that pod waits for it."""
+    told = state.events(claim.ref)
+    if told and told[0].reason not in ("WaitForFirstConsumer", "WaitForPodScheduled"):
+        return False
+    held = state.find(ref("StorageClass", "", claim.spec.get("storageClassName") or ""))
+    if not told and (held is None or held.raw.get("volumeBindingMode") != "WaitForFirstConsumer"):
+        return False
+    if claim.annotations.get("volume.kubernetes.io/selected-node"):
+        return False
+    for pod in state.all("Pod", claim.ref.namespace):
+        names = {dig(each, "persistentVolumeClaim", "claimName") for each in pod.spec.get("volumes") or ()}
+        message = (pod.condition("PodScheduled") or {}).get("message") or ""
+        if claim.ref.name in names and "persistent volumes to bind" in message:
+            return False
+    return True
 
 
 def _leaving(state: State) -> Iterator[Symptom]:
