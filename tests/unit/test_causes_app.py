@@ -9,7 +9,6 @@ from kubectl_ai_intellect.causes.base import Finding, causes
 from kubectl_ai_intellect.causes.commands import commands
 from kubectl_ai_intellect.causes.symptoms import derive
 from kubectl_ai_intellect.state.graph import State
-
 from tests.unit.states import state_of
 
 OWNED = "ownerReferences: [{ apiVersion: apps/v1, kind: %s, name: %s, controller: true }]"
@@ -290,3 +289,13 @@ def test_a_cloud_identity_that_is_not_declared() -> None:
     log = "botocore.exceptions.ClientError: An error occurred (AccessDenied) when calling the PutObject operation: Access Denied\n"
     finding = root(state_of(crashing("", more=account), logs={LOG: log}))
     assert (finding.cause, finding.object.short) == ("app/cloud-identity-denied", "ServiceAccount/default")
+
+
+def test_a_name_the_log_does_not_give_is_the_only_outside_one_configured() -> None:
+    log = "urllib.error.URLError: <urlopen error [Errno -2] Name or service not known>\n"
+    state = state_of(crashing("env: [{ name: RATES, value: 'https://api.rates.example/v2' }]"), logs={LOG: log})
+    finding = root(state)
+    assert finding.cause == "app/dependency-dns"
+    assert "api.rates.example" in finding.says
+    two = "env: [{ name: RATES, value: 'https://api.rates.example/v2' }, { name: AUTH, value: 'https://login.example/v1' }]"
+    assert "app/dependency-dns" not in {each.cause for each in found(state_of(crashing(two), logs={LOG: log}))}

@@ -251,10 +251,7 @@ def capital(kind: str) -> str:
 )
 def test_what_the_kubelet_says_of_a_probe(kind: str, probe: str, said: str, cause: str) -> None:
     finding = root(probing(probe, f"{capital(kind)} probe failed: {said}", kind=kind, log="GET / 200\n"))
-    wanted = {f"probe/{kind}-{cause}"} | (
-        {"probe/liveness-too-aggressive"} if cause == "failing" and kind == "liveness" else set[str]()
-    )
-    assert finding.cause in wanted
+    assert finding.cause == f"probe/{kind}-{cause}"
 
 
 def test_a_refused_probe_of_the_declared_port_is_no_wrong_port() -> None:
@@ -271,3 +268,33 @@ def test_the_log_tells_the_port_better_than_the_declaration() -> None:
     finding = root(state)
     assert finding.cause == "probe/readiness-wrong-port"
     assert "9090" in mends(state, finding)[0]
+
+
+def test_what_the_kubelet_said_last_counts_more_than_what_it_said_at_the_start() -> None:
+    early = event(
+        "Unhealthy",
+        'Readiness probe failed: Get "http://10.0.0.1:80/": dial tcp 10.0.0.1:80: connect: connection refused',
+    )
+    early = early.replace("11:59:30", "11:41:00")
+    state = probing("{ httpGet: { path: /, port: 80 } }", 'Readiness probe failed: Get "http://10.0.0.1:80/": EOF')
+    assert root(state).cause == "probe/readiness-wrong-protocol"
+    status = "running: { startedAt: '2026-01-01T11:40:30Z' }"
+    late = event("Unhealthy", 'Readiness probe failed: Get "http://10.0.0.1:80/": EOF')
+    container = "ports: [{ containerPort: 80 }]\nreadinessProbe: { httpGet: { path: /, port: 80 } }"
+    text = crashing(container, status=status, more=early + late).replace("lastState: { terminated", "was: { terminated")
+    assert root(state_of(text)).cause == "probe/readiness-wrong-protocol"
+
+
+def test_an_init_container_is_told_as_one() -> None:
+    text = crashing("", status="waiting: { reason: PodInitializing }").replace(
+        "lastState: { terminated", "was: { terminated"
+    )
+    init = "  initContainers: [{ name: migrate, image: x }]\nstatus:\n  phase: Pending\n"
+    init += "  initContainerStatuses:\n  - { name: migrate, ready: false, restartCount: 3, containerID: c, state: { waiting: { reason: CrashLoopBackOff } }, "
+    init += "lastState: { terminated: { exitCode: 3, reason: Error, finishedAt: '2026-01-01T11:59:00Z' } } }\n"
+    state = state_of(
+        text.replace("status:\n  phase: Running\n", init), logs={"web-2-x/migrate previous": "step 3 of 9 gave up\n"}
+    )
+    finding = root(state)
+    assert finding.cause == "container/init-failed"
+    assert "step 3 of 9" in str(finding.supports)

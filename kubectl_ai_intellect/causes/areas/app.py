@@ -417,6 +417,8 @@ def crash(state: State, symptom: Symptom) -> Iterable[Finding]:
     each = at(state, symptom)
     if each is None or (each.death.get("exitCode") in (None, 0) and not each.waiting):
         return
+    if each.role == "init":
+        return  # container/init-failed quotes it
     workload = workload_of(state, symptom.at)
     code = each.death.get("exitCode")
     end = quoted(state, symptom.at)

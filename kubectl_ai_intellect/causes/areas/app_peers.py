@@ -376,7 +376,10 @@ def _scheme_mends(state: State, workload: Ref, symptom: Symptom, hit: LogHit) ->
 def dependency_dns(state: State, symptom: Symptom) -> Iterable[Finding]:
     for hit, fact in told(state, symptom, "dns-failure"):
         host = hit.name or (hit.peer.host if hit.peer else "")
-        if host != symptom.note or not host or in_cluster(host) or service_of(state, host, symptom.at.namespace):
+        if host != symptom.note:
+            continue
+        host = host or _only_outside(state, symptom.at)
+        if not host or in_cluster(host) or service_of(state, host, symptom.at.namespace):
             continue
         if re.fullmatch(r"[^.]+\.[^.]+", host) and _is_namespace(state, host.split(".")[1]):
             continue  # a Service of another namespace
@@ -397,6 +400,13 @@ def dependency_dns(state: State, symptom: Symptom) -> Iterable[Finding]:
             supports=(fact,), mends=tuple(mends), weight=0.2,
         )  # fmt: skip
         return
+
+
+def _only_outside(state: State, at: Ref) -> str:
+    """The one host outside the cluster that a container is configured with, where the log does not name the host."""
+    calls = [call for call in called(state, at) if call.path and not re.fullmatch(r"[\d.:\[\]a-f]+", call.host)]
+    outside = {call.host for call in calls if call.service is None}
+    return outside.pop() if len(outside) == 1 else ""
 
 
 def _is_namespace(state: State, name: str) -> bool:

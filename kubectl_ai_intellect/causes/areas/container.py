@@ -50,8 +50,8 @@ def _command(each: Container) -> str:
     return " ".join(str(word) for word in words)
 
 
-def command_mends(state: State, workload: Ref, each: Container) -> Iterator[Mend]:
-    """Give the container a command that exists: the last revision's, or the image's own."""
+def command_mends(state: State, workload: Ref, each: Container, missing: str = "") -> Iterator[Mend]:
+    """Give the container a command that exists: the last revision's, or the image's own; `missing`: what a shell lacks."""
     owner = state.find(workload)
     place = declared(owner, each.name) if owner else None
     if place is None:
@@ -64,6 +64,14 @@ def command_mends(state: State, workload: Ref, each: Container) -> Iterator[Mend
                 "Roll back to the revision with another command", (Patch(workload, action="rollback"),), kind="stopgap"
             )
             break
+    for group in ("command", "args"):
+        for index, word in enumerate(spec.get(group) or ()):
+            named = re.compile(rf"(?<![\w./-]){re.escape(missing)}(?![\w-])")
+            if missing and str(word) != missing and named.search(str(word)):
+                changed = named.sub("<COMMAND>", str(word))
+                yield Mend("Name a program that the image has", (Patch(workload, (Edit((*path, group, index), changed),)),),
+                           unknown=(f"<COMMAND>: a program in image {each.image} in the place of {missing}",))  # fmt: skip
+                return
     if spec.get("command"):
         value: list[Any] = ["<COMMAND>", *spec["command"][1:]]
         yield Mend(
@@ -91,9 +99,8 @@ def command_not_found(state: State, symptom: Symptom) -> Iterable[Finding]:
     runtime = (
         bool(NOT_FOUND.search(words)) and "exec" in words and not re.search(r"(?i)error mounting|mount.*rootfs", words)
     )
-    shell = [
-        logged(symptom.at, hit, previous=previous) for hit, previous in hits(state, symptom.at, "command-not-found")
-    ]
+    told_of = hits(state, symptom.at, "command-not-found")
+    shell = [logged(symptom.at, hit, previous=previous) for hit, previous in told_of]
     if not runtime and code != 127:
         return
     if EXEC_FORMAT.search(words):
@@ -106,9 +113,11 @@ def command_not_found(state: State, symptom: Symptom) -> Iterable[Finding]:
         "container/command-not-found",
         workload,
         "proved" if runtime or shell else "likely",
-        f"container {each.name} runs {ran}, and there is no such program in image {each.image} (exit {code})",
+        f"container {each.name} runs {told_of[0][0].name or ran}, and there is no such program in image {each.image} (exit {code})"
+        if told_of and not runtime
+        else f"container {each.name} runs {ran}, and there is no such program in image {each.image} (exit {code})",
         supports=tuple(facts[:3]),
-        mends=tuple(command_mends(state, workload, each)),
+        mends=tuple(command_mends(state, workload, each, told_of[0][0].name if told_of and not runtime else "")),
         weight=0.3,
     )
 
@@ -385,10 +394,10 @@ def _writable(state: State, workload: Ref, each: Container, directory: str) -> I
     yield Mend(f"Give it an emptyDir at {directory}", (Patch(workload, edits),), unknown=unknown)
 
 
-@cause("container/init-failed", "init-waiting", needs=READS)
+@cause("container/init-failed", "init-waiting", "container-restarting", needs=READS)
 def init_failed(state: State, symptom: Symptom) -> Iterable[Finding]:
     pod, each = _at(state, symptom)
-    if pod is None or each is None or not each.death or each.death.get("exitCode") == 0:
+    if pod is None or each is None or each.role != "init" or not each.death or each.death.get("exitCode") == 0:
         return
     last = next((digest.trace or "\n".join(digest.last_lines[-3:]) for digest, _ in logs(state, symptom.at)), "")
     facts = [

@@ -71,6 +71,11 @@ class Failing:
         return next((how for how in ("httpGet", "tcpSocket", "grpc", "exec") if self.probe.get(how)), "")
 
     @property
+    def latest(self) -> str:
+        """What the kubelet said last: while a container starts it says other things than later on."""
+        return self.event.message if self.event else ""
+
+    @property
     def patience(self) -> int:
         """Seconds from the container's start until this probe has failed for good."""
         period, failures = int(self.probe.get("periodSeconds") or 10), int(self.probe.get("failureThreshold") or 3)
@@ -136,7 +141,7 @@ def _wrong_port(state: State, symptom: Symptom, id: str, kind: str) -> Iterator[
             continue
         workload = workload_of(state, symptom.at)
         named = isinstance(one.asked, str) and not str(one.asked).isdigit() and one.port is None
-        refused = bool(REFUSED.search(one.words)) or not one.words
+        refused = bool(REFUSED.search(one.latest)) or not one.words
         heard, declared_ports = told_ports(state, one.each), {int(p["containerPort"]) for p in one.each.ports()}
         fits = sorted((heard or declared_ports) - {one.port or 0})
         contradicted = one.port in heard or (not heard and one.port in declared_ports)
@@ -159,7 +164,7 @@ def _wrong_port(state: State, symptom: Symptom, id: str, kind: str) -> Iterator[
 
 def _wrong_path(state: State, symptom: Symptom, id: str, kind: str) -> Iterator[Finding]:
     for one in failing(state, symptom, kind):
-        status = STATUS.search(one.words)
+        status = STATUS.search(one.latest)
         if one.how != "httpGet" or status is None or status.group(1) not in ("404", "405", "410"):
             continue
         workload = workload_of(state, symptom.at)
@@ -191,15 +196,15 @@ def _other_path(one: Failing, path: str) -> str:
 
 def _wrong_protocol(state: State, symptom: Symptom, id: str, kind: str) -> Iterator[Finding]:
     for one in failing(state, symptom, kind):
-        if not PROTOCOL.search(one.words) or REFUSED.search(one.words) or STATUS.search(one.words):
+        if not PROTOCOL.search(one.latest) or REFUSED.search(one.latest) or STATUS.search(one.latest):
             continue
         workload = workload_of(state, symptom.at)
         scheme = (one.probe.get("httpGet") or {}).get("scheme") or "HTTP"
         speaks = (
             "plain HTTP"
-            if "HTTP response to HTTPS" in one.words
+            if "HTTP response to HTTPS" in one.latest
             else "TLS"
-            if "HTTPS server" in one.words
+            if "HTTPS server" in one.latest
             else "another protocol"
         )
         if speaks == "plain HTTP" or scheme == "HTTPS":
@@ -284,7 +289,8 @@ def liveness_too_aggressive(state: State, symptom: Symptom) -> Iterable[Finding]
             continue
         workload = workload_of(state, symptom.at)
         starting = not told_ports(state, one.each) or bool(REFUSED.search(one.words))
-        strength = "likely" if one.event and (starting or tight) else "possible"
+        # A server that answers, however badly, is up: it is not the start that takes too long.
+        strength = "likely" if one.event and (starting or tight) and status is None else "possible"
         yield Finding(
             "probe/liveness-too-aggressive", workload, strength,
             f"the liveness probe of container {one.each.name} gives up {one.patience} s after the start"
