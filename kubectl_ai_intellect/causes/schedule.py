@@ -11,6 +11,8 @@ _MACROS = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * 
            "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *"}  # fmt: skip
 _BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
 _FARTHEST = 60 * 24 * 8
+_GRACE = timedelta(seconds=30)
+"""How late the controller may be without anything being wrong."""
 
 
 def missed(schedule: str, last: datetime | None, now: datetime, zone: str = "") -> datetime | None:
@@ -23,7 +25,7 @@ def missed(schedule: str, last: datetime | None, now: datetime, zone: str = "") 
     moment = last.astimezone(UTC).replace(second=0, microsecond=0)
     for _ in range(_FARTHEST):
         moment += timedelta(minutes=1)
-        if moment > now:
+        if moment > now - _GRACE:
             return None
         local = moment.astimezone(where)
         either = len(days) < 31 and len(weekdays) < 7  # cron: both restricted means one of them suffices
