@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from kubectl_ai_intellect import inform
+from kubectl_ai_intellect.causes.base import role
 from kubectl_ai_intellect.investigate.conclude import Ledger, healthy, inconclusive, named, verdict_of
 from kubectl_ai_intellect.investigate.desk import Desk
 from kubectl_ai_intellect.investigate.scope import Scope
@@ -191,7 +192,8 @@ class Answering:
         assert assessment is not None, "think comes first"
         missing = self.missing()
         roots = [verdict_of(self.desk.known, root, ledger, missing) for root in assessment.roots]
-        ranked = sorted(roots, key=lambda each: (_rank(each), -each.confidence))
+        worth = {id(each): root.value for each, root in zip(roots, assessment.roots, strict=True)}
+        ranked = sorted(roots, key=lambda each: (role(each.cause or "") == "symptom", _rank(each), -worth[id(each)]))
         if ranked:
             others = ranked[1:] + self._elsewhere(ledger, ranked)
             return ranked[0], others[:20]

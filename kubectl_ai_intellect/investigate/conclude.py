@@ -148,8 +148,7 @@ def words(symptom: Symptom) -> str:
 def confidence(root: Root) -> float:
     """Strength, a little less for general mechanisms, and for rivals that are as sure."""
     value = CONFIDENCE[root.finding.strength]
-    if role(root.finding.cause) == "fallback":
-        value -= 0.1
+    value -= {"fallback": 0.1, "symptom": 0.4}.get(role(root.finding.cause), 0.0)
     rivals = [each for each in root.others if each.strength != "refuted" and worth(each) >= root.value - 0.01]
     return round(max(0.05, value - 0.1 * min(len(rivals), 2)), 2)
 

@@ -685,7 +685,7 @@ INFORMATION: dict[str, re.Pattern[str]] = {
     "count": re.compile(r"\bhow many\b|\bnumber of\b|\bcount (?:of|the|all)\b"),
     "not-ready": re.compile(r"^\s*(?:list|show|which|what|get|are there|do i have|any)\b.*\bpods?\b.*\b(?:not ready|unready|unhealthy|failing|failed|broken|crash\w*|pending|not running)\b"),
     "restarts": re.compile(r"\b(?:which|what|list|show)\b.*\bpods?\b.*\b(?:restarted|restarts|most restarts)\b|\bhow often\b.*\brestart"),
-    "images": re.compile(r"\b(?:which|what) (?:container )?(?:image|version|tag)s?\b|\bimages? (?:of|in use|used by|does|do)\b|^\s*(?:list|show) (?:all |the )?images\b"),
+    "images": re.compile(r"\b(?:which|what) (?:container )?(?:image|version|tag)s?\b|\bimages? (?:in use|used by)\b|^\s*(?:list|show) (?:all |the )?images\b"),
     "who-can": re.compile(r"\bwho (?:can|may|is allowed|has (?:access|permission|rights))\b|\bcan i\b (?:get|list|watch|create|delete|update|patch|exec)"),
     "usage": re.compile(r"\b(?:which|what|show|list|top|how much)\b.*\b(?:cpu|memory)\b.*\b(?:us(?:es?|ing|age|ed)|consum\w*)\b|\b(?:us(?:es|ing|age)|consum\w*)\b.*\bmost (?:cpu|memory)\b"),
     "resources": re.compile(r"\b(?:which|what|show|list)\b.*\b(?:requests|limits)\b"),

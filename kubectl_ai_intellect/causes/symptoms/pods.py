@@ -109,7 +109,8 @@ def of_container(state: State, pod: Object, each: Container) -> Iterator[Symptom
         if first_open is not None and first_open.name == each.name:
             yield Symptom("init-waiting", each.ref, pod.created, reason or ("running" if each.running else ""))
     if each.running is not None and not each.ready and each.role != "init" and not is_finished(pod):
-        if each.started is None or state.now - each.started > timedelta(seconds=5) or each.restarts:
+        told_off = any(one.reason == "Unhealthy" and one.about.part == each.name for one in state.events(each.ref))
+        if told_off or each.started is None or state.now - each.started > timedelta(seconds=5) or each.restarts:
             yield Symptom("container-unready", each.ref, each.started or pod.created)
     for told in state.events(each.ref):
         if told.reason in ("FailedPostStartHook", "FailedPreStopHook") and state.within(told.last, minutes=30):
