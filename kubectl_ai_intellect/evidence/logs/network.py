@@ -122,7 +122,8 @@ _CONNECTION: tuple[Rule, ...] = (
         "connection-timeout",
         WORDING,
         "operation timed out|timed out|operation has timed out|request timed out|timed out after",
-        r"(?:operation|request|connection|connecting)[^\n]{0,60} timed out",
+        r"(?:operation|request|connection|connecting)[^\n]{0,60} timed out|urlopen error (?:_ssl[^\n]{0,40}|the \w+ operation )?timed out"
+        r"|\b(?:error|failed|failure|exception|cannot|could not)\b[^\n]{0,200}://[^\n]{0,200}\btimed out",
     ),
     rule(
         "connection-timeout",
