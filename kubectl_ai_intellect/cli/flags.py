@@ -19,15 +19,22 @@ GLOBAL: dict[str, str] = {
     "--client-key": "client_key", "--tls-server-name": "tls_server_name",
 }  # fmt: skip
 OWN: dict[str, str] = {
-    "-o": "output", "--output": "output", "-l": "selector", "--selector": "selector", "-c": "container",
-    "--container": "container", "-f": "filename", "--filename": "filename", "--since": "since", "--timeout": "timeout",
-    "--record": "record", "--from": "source", "--model": "model", "--explain": "explain", "--color": "color",
-    "--fail-on": "fail_on", "--ignore": "ignore",
-}  # fmt: skip
+    "-o": "output",
+    "--output": "output",
+    "--timeout": "timeout",
+    "--record": "record",
+    "--from": "source",
+    "--color": "color",
+    "--fail-on": "fail_on",
+    "--ignore": "ignore",
+}
 SWITCHES: dict[str, str] = {
-    "-v": "verbose", "--verbose": "verbose", "--show-egress": "show_egress", "--continue": "resume",
-    "-h": "help", "--help": "help",
-}  # fmt: skip
+    "-v": "verbose",
+    "--verbose": "verbose",
+    "--continue": "resume",
+    "-h": "help",
+    "--help": "help",
+}
 FORMS = ("text", "wide", "json", "yaml", "markdown", "html")
 
 
@@ -37,20 +44,13 @@ class Options:
 
     flags: Flags = field(default_factory=Flags)
     output: str = "text"
-    selector: str = ""
-    container: str = ""
-    filename: str = ""
-    since: str = ""
     timeout: str = ""
     record: str = ""
     source: str = ""
-    model: str = ""
-    explain: str = ""
     color: str = "auto"
     fail_on: str = ""
     ignore: str = ""
     verbose: int = 0
-    show_egress: bool = False
     resume: bool = False
     help: bool = False
     words: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ def parse(arguments: Sequence[str]) -> Options:
         elif name in GLOBAL or name in OWN:
             table, into = (GLOBAL, flags) if name in GLOBAL else (OWN, own)
             into[table[name]] = value if equals else _next(word, rest)
-        elif re.match(r"^-[noslcf][^-=\s].*", word):  # -nshop, -ojson
+        elif re.match(r"^-[nos][^-=\s].*", word):  # -nshop, -ojson
             table, into = (GLOBAL, flags) if word[:2] in GLOBAL else (OWN, own)
             into[table[word[:2]]] = word[2:].removeprefix("=")
         elif word.startswith("-") and len(word) > 1 and not re.match(r"^-\d", word):
@@ -128,8 +128,6 @@ def _checked(options: Options) -> Options:
         raise UsageError(f"--fail-on {options.fail_on} is not a severity; take critical, high, medium or low")
     if options.timeout:
         duration(options.timeout, "--timeout")
-    if options.since:
-        duration(options.since, "--since")
     return replace(options, output=form)
 
 
