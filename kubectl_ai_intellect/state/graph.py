@@ -61,7 +61,9 @@ class State:
                 continue
             for raw in answer.items:
                 found = self._object(read, raw)
-                objects[found.ref] = found
+                before = objects.get(found.ref)
+                if before is None or "data" not in before.raw or "data" in raw:  # names alone do not hide what was read
+                    objects[found.ref] = found
         for patch in self.patches:
             applied(objects, patch)
         return objects

@@ -72,7 +72,7 @@ class CaseSource:
             metadata = item["metadata"]
             place = (metadata.get("namespace") or "", metadata.get("name") or "")
             before = self._items[key].get(place)
-            fuller = before is None or (before[1], len(before[0])) >= (entry.partial, len(item))
+            fuller = before is None or (before[1], len(item)) >= (entry.partial, len(before[0]))
             if before is None or (fuller and not (entry.partial and not before[1])):
                 self._items[key][place] = (item, entry.partial)
             items.append(item)
