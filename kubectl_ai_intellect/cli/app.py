@@ -70,7 +70,7 @@ def run(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] == first and first in GROUPS and _takes_action(first, arguments[1:]):
         return _group(first, arguments[1:])
     options = parse(arguments)
-    if (not options.words and not options.filename and sys.stdin.isatty()) or (options.help and not options.words):
+    if not options.words and not options.resume:
         print(HELP)
         return 0
     if not options.forced and first == "scan" and len(options.words) == 1:
