@@ -79,7 +79,6 @@ FIXED = frozenset(
         "completionMode",
         "topologyKey",
         "medium",
-        "fieldPath",
         "creationTimestamp",
         "startTime",
         "startedAt",
