@@ -298,3 +298,26 @@ def test_an_init_container_is_told_as_one() -> None:
     finding = root(state)
     assert finding.cause == "container/init-failed"
     assert "step 3 of 9" in str(finding.supports)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://shop/web:2", "shop/web:2"),
+        ("Shop/Web:2", "shop/web:2"),
+        ("shop/web:", "shop/web"),
+        ("reg.test:5000/Team/app", "reg.test:5000/team/app"),
+    ],
+)
+def test_an_invalid_name_is_written_as_it_was_meant(written: str, meant: str) -> None:
+    text = crashing("", status=waiting("InvalidImageName")).replace("lastState: { terminated", "was: { terminated")
+    state = state_of(text.replace("image: shop/web:2", f"image: {written!r}"))
+    assert mends(state, root(state))[0] == f"kubectl set image deployment/web app={meant} -n shop"
+
+
+def test_a_java_heap_over_the_limit_is_told() -> None:
+    container = "command: [java, -Xmx512m, -jar, app.jar]\nresources: { limits: { memory: 256Mi } }"
+    finding = root(state_of(crashing(container, code=137, reason="OOMKilled")))
+    assert "heap alone may grow to 512Mi" in finding.says
+    within = root(state_of(crashing(container.replace("512m", "128m"), code=137, reason="OOMKilled")))
+    assert "heap" not in within.says

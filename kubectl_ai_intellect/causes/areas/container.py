@@ -12,7 +12,7 @@ from kubectl_ai_intellect.causes.needs import container_logs, lists, owners, tog
 from kubectl_ai_intellect.causes.symptoms.objects import quantity
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Object
-from kubectl_ai_intellect.state.edits import Edit, Patch, Step, set_field
+from kubectl_ai_intellect.state.edits import By, Edit, Patch, Step, set_field
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import Container, container, containers, declared
 from kubectl_ai_intellect.state.relations import replica_sets, workload_of
@@ -142,9 +142,25 @@ def command_not_executable(state: State, symptom: Symptom) -> Iterable[Finding]:
         "or not a program",
         supports=(*_started_words(state, symptom, each)[:2],
                   field(symptom.at.whole(), f"container {each.name} ended with exit code {code}")),
-        mends=tuple(command_mends(state, workload, each)),
+        mends=(*_mode_mends(state, workload, each), *command_mends(state, workload, each)),
         weight=0.3,
     )  # fmt: skip
+
+
+def _mode_mends(state: State, workload: Ref, each: Container) -> Iterator[Mend]:
+    """A program out of a ConfigMap or Secret volume gets the mode that the volume gives it."""
+    from kubectl_ai_intellect.causes.areas.app import mount_over
+    from kubectl_ai_intellect.state.pods import spec_path
+
+    for word in [*(each.spec.get("command") or ()), *(each.spec.get("args") or ())][:3]:
+        lying = mount_over(state, workload, each.name, str(word))
+        kind = next((one for one in ("configMap", "secret", "projected") if lying and one in lying[0]), "")
+        if lying and kind:
+            path = (*spec_path(workload.kind), "volumes", By(lying[0]["name"]), kind, "defaultMode")
+            yield Mend(
+                f"Let the files of volume {lying[0]['name']} be executed", (set_field(workload, *path, value=0o755),)
+            )
+            return
 
 
 def _nonroot(found: Object | None, name: str) -> tuple[bool, Any, tuple[Step, ...]]:
@@ -203,16 +219,34 @@ def oom_killed(state: State, symptom: Symptom) -> Iterable[Finding]:
     facts += [logged(symptom.at, hit, previous=previous) for hit, previous in hits(state, symptom.at, "out-of-memory")][
         :1
     ]
+    heap = _heap(each)
+    over = bool(heap and limit and quantity(heap) > 0.9 * quantity(limit))
+    if over:
+        facts.append(
+            field(workload, f"container {each.name} lets Java's heap grow to {heap} (-Xmx), over the limit of {limit}")
+        )
     yield Finding(
         "container/oom-killed",
         workload,
         "proved",
-        f"container {each.name} used more memory than its limit of {limit} and was killed by the kernel" if limit
+        f"container {each.name} used more memory than its limit of {limit} and was killed by the kernel" + (
+            f"; its Java heap alone may grow to {heap}" if over else "") if limit
         else f"container {each.name} was killed by the kernel because its node ran out of memory; it has no limit of its own",
         supports=tuple(facts),
         mends=tuple(memory_mends(state, workload, each, limit)),
         weight=0.4,
     )  # fmt: skip
+
+
+def _heap(each: Container) -> str:
+    """The largest Java heap that is allowed by a visible -Xmx, as a quantity."""
+    words = [
+        *(each.spec.get("command") or ()),
+        *(each.spec.get("args") or ()),
+        *(one.get("value") or "" for one in each.env()),
+    ]
+    found = re.findall(r"-Xmx(\d+)([kmgKMG]?)", " ".join(str(word) for word in words))
+    return f"{found[-1][0]}{found[-1][1].upper() + 'i' if found[-1][1] else ''}" if found else ""
 
 
 def doubled(text: str) -> str:

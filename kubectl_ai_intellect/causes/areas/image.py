@@ -112,6 +112,25 @@ def not_found(state: State, symptom: Symptom) -> Iterable[Finding]:
     )
 
 
+def _pull_secrets(state: State, namespace: str) -> list[str]:
+    """The Secrets with credentials for registries, told by their keys: a Secret's type is not among its metadata."""
+    from kubectl_ai_intellect.causes.areas.config import keys_of
+
+    held = {".dockerconfigjson", ".dockercfg"}
+    return [
+        one.ref.name for one in state.all("Secret", namespace)
+        if keys_of(one) & held or one.raw.get("type") in ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
+    ]  # fmt: skip
+
+
+def _made(target: Ref, image: str) -> Mend:
+    """The pull Secret that is named, made."""
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": target.name, "namespace": target.namespace},
+            "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": "<DOCKER_CONFIG_JSON>"}}  # fmt: skip
+    return Mend(f"Create the Secret {target.name}", (Patch(target, action="create", body=body),),
+                unknown=(f"<DOCKER_CONFIG_JSON>: a login for {registry(image)}, as `docker login` writes it to config.json",))  # fmt: skip
+
+
 def _no_pull_secret(state: State, owner: Ref) -> list[Ref]:
     found = state.find(owner)
     names = pod_spec(found).get("imagePullSecrets") or () if found else ()
@@ -127,11 +146,7 @@ def pull_secret_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
     missing = _no_pull_secret(state, symptom.at)
     if each is None or not missing or not UNAUTHORIZED.search(_words(each, events)):
         return
-    others = [
-        s.ref.name
-        for s in state.all("Secret", workload.namespace)
-        if s.raw.get("type") == "kubernetes.io/dockerconfigjson"
-    ]
+    others = [name for name in _pull_secrets(state, workload.namespace) if name not in {one.name for one in missing}]
     swap = tuple(
         Mend(f"Use the existing pull Secret {name}",
              (set_field(workload, *spec_path(workload.kind), "imagePullSecrets", value=[{"name": name}]),))
@@ -143,7 +158,7 @@ def pull_secret_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
         "proved",
         f"{workload.short} pulls with the Secret {missing[0].name}, which does not exist, so {registry(each.image)} refuses",
         supports=(not_there(missing[0]), *(told(one) for one in events[:1])),
-        mends=swap,
+        mends=(*swap, _made(missing[0], each.image)),
         weight=0.5,
     )
 
@@ -184,9 +199,26 @@ def invalid_name(state: State, symptom: Symptom) -> Iterable[Finding]:
             field(workload, f'container {each.name} has image "{each.image}"'),
             *(told(one) for one in events[:1]),
         ),
-        mends=tuple(image_mends(state, workload, each.name, each.image)),
+        mends=(*_valid_name(state, workload, each), *image_mends(state, workload, each.name, each.image)),
         weight=0.5,
     )
+
+
+VALID = re.compile(
+    r"(?:[a-zA-Z0-9.-]+(?::\d+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+
+
+def _valid_name(state: State, workload: Ref, each: Container) -> Iterator[Mend]:
+    """The name as it was most likely meant: without a scheme, white space or an empty tag, in lower case."""
+    plain = re.sub(r"^https?://|\s+", "", each.image).rstrip(":/").replace("::", ":")
+    repository, colon, tag = plain.rpartition(":") if ":" in plain.rsplit("/", 1)[-1] else (plain, "", "")
+    meant = f"{repository.lower()}{colon}{tag}"
+    owner = state.find(workload)
+    place = declared(owner, each.name) if owner else None
+    if place and meant != each.image and VALID.fullmatch(meant):
+        yield Mend(f"Write it {meant}", (set_field(workload, *place[1], "image", value=meant),),
+                   unknown=(f"whether {meant} is the image that was meant: it is a valid name, and was not looked up",))  # fmt: skip
 
 
 def _why_invalid(image: str) -> str:
@@ -248,11 +280,7 @@ def _with_credentials(state: State, workload: Ref, each: Container) -> Mend:
     path = (*spec_path(workload.kind), "imagePullSecrets")
     owner = state.find(workload)
     have = [one.get("name", "") for one in (pod_spec(owner).get("imagePullSecrets") or ())] if owner else []
-    kinds = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
-    offers = [
-        one.ref.name for one in state.all("Secret", workload.namespace)
-        if one.raw.get("type") in kinds and one.ref.name not in have
-    ]  # fmt: skip
+    offers = [name for name in _pull_secrets(state, workload.namespace) if name not in have]
     if offers:
         return Mend(
             f"Pull with the existing Secret {offers[0]}", (set_field(workload, *path, value=[{"name": offers[0]}]),)

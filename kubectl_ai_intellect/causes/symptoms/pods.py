@@ -20,6 +20,8 @@ START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "C
                    "PreCreateHookError", "PreStartHookError"})  # fmt: skip
 SETTLING = timedelta(seconds=20)
 """How long a pod may take to be created before slowness is a symptom."""
+OFTEN = 5
+"""How often a log must speak of slowness before that is a symptom of a container that is ready."""
 RECENT = timedelta(minutes=30)
 """A restart longer ago than this, of a container that has been well since, is history."""
 UNREACHED = ("connection-refused", "connection-timeout", "connection-reset", "no-route", "auth-failed", "tls-failed",
@@ -138,6 +140,8 @@ def _troubled(state: State, pod: Object, each: Container) -> bool:
         return bool(each.waiting or each.death or each.running)
     died = _died(each)
     if _standing(state, each, *UNREACHED, "dns-failure", "forbidden", "cloud-denied"):
+        return True
+    if any(hit.count >= OFTEN for hit in _standing(state, each, "slow")):
         return True
     if died is None:
         return False
