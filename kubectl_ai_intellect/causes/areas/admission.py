@@ -294,7 +294,7 @@ def _bound_edits(state: State, workload: Ref, words: str) -> list[Edit]:
         limit = quantity(bound)
         for each, path in _containers(found) if found and scope == "Container" else ():
             have = each.get("resources") or {}
-            for section in ("limits", "requests"):
+            for section in ("requests", "limits") if which == "maximum" else ("limits", "requests"):
                 value = (have.get(section) or {}).get(resource)
                 outside = value is not None and (
                     quantity(value) > limit if which == "maximum" else quantity(value) < limit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kubectl_ai_intellect.causes import fit
@@ -138,10 +138,16 @@ def _rounded(resource: str, value: float) -> float:
 
 
 def _extended_mends(
-    workload: Ref, place: tuple[object, tuple[Step, ...]], resource: str, room: float, own: float, why: fit.Blocked
+    workload: Ref,
+    place: tuple[Mapping[str, Any], tuple[Step, ...]],
+    resource: str,
+    room: float,
+    own: float,
+    why: fit.Blocked,
 ) -> Iterator[Mend]:
     path = (*place[1], "resources")
-    groups = [group for group in ("limits", "requests") if resource in ((place[0] or {}).get(group) or {})]  # type: ignore[attr-defined]
+    own_resources: Any = (place[0] or {}).get("resources") or {}
+    groups = [group for group in ("limits", "requests") if resource in (own_resources.get(group) or {})]
     offered = {name for node in why.nodes for name, value in fit.allocatable(node).items() if "/" in name and value > 0}
     largest = max((fit.allocatable(node).get(resource, 0.0) for node in why.nodes), default=0.0)
     fits = min(own, room or largest)
