@@ -322,7 +322,11 @@ def _patient(state: State, workload: Ref, one: Failing) -> Iterator[Mend]:
 def _own_failure(state: State, symptom: Symptom, id: str, kind: str) -> Iterator[Finding]:
     for one in failing(state, symptom, kind):
         workload = workload_of(state, symptom.at)
-        words = one.event.message if one.event else f"the {kind.lower()} probe is not passed"
+        said_most = max(
+            state.events(symptom.at), key=lambda each: (each.message.startswith(kind), each.count), default=None
+        )
+        # Refusals belong to the start; what it answers once it is up says more.
+        words = said_most.message if one.event and said_most else f"the {kind.lower()} probe is not passed"
         said = hits(state, symptom.at, "panic", "connection-refused", "dns-failure", "auth-failed", "bad-config", "missing-env",
                     "file-not-found", "dependency-missing", "connection-timeout")[:1]  # fmt: skip
         facts = [logged(symptom.at, hit, previous=previous) for hit, previous in said]
