@@ -111,9 +111,11 @@ def following(state: State, scope: Scope) -> list[Read]:
 
 def quiet_logs(state: State, scope: Scope) -> list[Read]:
     """The logs of containers that look well, one pod for each workload: trouble that shows nowhere else."""
-    from kubectl_ai_intellect.investigate.scope import around
+    from kubectl_ai_intellect.investigate.scope import around, callers
 
-    places = around(state, scope.target) if scope.target is not None else None
+    places = None
+    if scope.target is not None:
+        places = around(state, scope.target) | {each.whole() for each in callers(state, scope.target)}
     seen: dict[Ref, list[Read]] = {}
     for pod in state.all("Pod", scope.namespace or None):
         workload = workload_of(state, pod.ref)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kubectl_ai_intellect.causes.base import Symptom
 from kubectl_ai_intellect.kube.refs import Ref
+from kubectl_ai_intellect.state.calls import called
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.relations import WORKLOADS, Relation, near, owner_refs, pods_of, workload_of
 
@@ -60,6 +61,7 @@ def around(state: State, target: Ref) -> set[Ref]:
             places.update(
                 each for each in near(state, pod.ref, Relation.MOUNTS) if each.kind == "PersistentVolumeClaim"
             )
+        places.update(near(state, target, Relation.SCALES, back=True))
         if target.kind == "CronJob":
             places.update(near(state, target, Relation.OWNS))
     elif target.kind == "Service":
@@ -81,11 +83,30 @@ def around(state: State, target: Ref) -> set[Ref]:
     return places
 
 
+def callers(state: State, target: Ref) -> set[Ref]:
+    """The containers that call a Service, or one that leads to this workload or pod."""
+    if target.kind == "Service":
+        services = [target]
+    elif target.kind == "Pod" or target.kind in WORKLOADS:
+        services = [each for each in near(state, target, Relation.SELECTS, back=True) if each.kind == "Service"]
+    else:
+        services = []
+    return {each for service in services for each in near(state, service, Relation.CALLS, back=True)}
+
+
+def unreached(state: State, symptom: Symptom, target: Ref) -> bool:
+    """Whether a caller of the target fails, and at reaching the target: its trouble shows at the other end."""
+    if symptom.kind not in ("client-failing", "name-failing") or symptom.at not in callers(state, target):
+        return False
+    failing = [call.service for call in called(state, symptom.at) if call.failing and call.service]
+    return any(service == target or target in near(state, service, Relation.SELECTS) for service in failing)
+
+
 def focus(state: State, symptoms: Sequence[Symptom], scope: Scope) -> list[Symptom]:
     """The symptoms a question is about, the latent ones left out unless they are at the very target."""
     if scope.target is not None and scope.target.kind != "Namespace":
         places = around(state, scope.target)
-        mine = [each for each in symptoms if each.at.whole() in places]
+        mine = [each for each in symptoms if each.at.whole() in places or unreached(state, each, scope.target)]
         own = [each for each in mine if each.kind not in LATENT or each.at.whole() == scope.target.whole()]
         return own or mine
     inside = [each for each in symptoms if within(each, scope)]
@@ -101,6 +122,8 @@ def within(symptom: Symptom, scope: Scope) -> bool:
         return True
     if scope.target is not None and scope.target.kind == "Namespace":
         return symptom.at.namespace == scope.target.name or symptom.at == scope.target
+    if symptom.at.kind == "Namespace" and symptom.at.name == scope.namespace:
+        return True
     return symptom.at.namespace == scope.namespace and symptom.kind not in CLUSTER
 
 
