@@ -145,7 +145,7 @@ def revisions(state: State, workload: Ref) -> list[Revision]:
             each.number, each.of, _began(state, workload, each, older), each.ready, each.template,
             tuple(differences(older.template, each.template)) if older else (),
         )
-        for each, older in zip(kept, [*kept[1:], None], strict=True)
+        for each, older in zip(kept, [*kept[1:], None][: len(kept)], strict=True)
     ]  # fmt: skip
 
 

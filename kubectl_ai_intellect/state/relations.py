@@ -313,9 +313,9 @@ def _scales(state: State, at: Ref) -> Iterator[Ref]:
     found = state.find(at)
     target = found.spec.get("scaleTargetRef") if found else None
     if target:
-        yield Ref(
-            group_of(target.get("apiVersion") or ""), target.get("kind", ""), at.namespace, target.get("name", "")
-        )
+        group, kind = group_of(target.get("apiVersion") or ""), target.get("kind", "")
+        group = "apps" if group == "extensions" else group  # what moved is still what is meant
+        yield Ref(group, kind, at.namespace, target.get("name", ""))
 
 
 def _scaled_by(state: State, at: Ref) -> Iterator[Ref]:

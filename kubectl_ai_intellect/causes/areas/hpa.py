@@ -322,9 +322,24 @@ def _budget_holds(state: State, at: Ref) -> bool:
     return expected > 0 and _tight(found.spec, expected)
 
 
-@cause("pdb/blocks-eviction", "eviction-blocked", holds=_budget_holds)
+def _drain_reads(state: State, symptom: Symptom) -> Iterator[Read]:
+    """What still runs on a node that is being emptied, and the budgets over it."""
+    if symptom.kind == "node-closed" and symptom.note == "cordoned":
+        yield list_of("Pod", "", fields=f"spec.nodeName={symptom.at.name}")
+        yield list_of("PodDisruptionBudget", "")
+
+
+@cause("pdb/blocks-eviction", "eviction-blocked", "node-closed", needs=_drain_reads, holds=_budget_holds)
 def blocks_eviction(state: State, symptom: Symptom) -> Iterable[Finding]:
-    found = state.find(symptom.at)
+    budgets = [state.find(symptom.at)]
+    if symptom.at.kind == "Node":
+        budgets = [each for each in state.all("PodDisruptionBudget")
+                   if each.status.get("disruptionsAllowed") == 0 and symptom.at in drained(state, each)]  # fmt: skip
+    for each in budgets:
+        yield from _blocked_by(state, each)
+
+
+def _blocked_by(state: State, found: Object | None) -> Iterator[Finding]:
     nodes = drained(state, found) if found else []
     refused = refused_evictions(state, found) if found else []
     if found is None or not (nodes or refused):
@@ -342,7 +357,7 @@ def blocks_eviction(state: State, symptom: Symptom) -> Iterable[Finding]:
         f"{found.ref.short} lets no pod go ({rule} {found.spec.get(rule)}, {healthy} of {expected} healthy)"
         + (f", so the drain of {', '.join(each.name for each in nodes)} waits" if nodes else ", so evictions are refused")
         + ("" if tight else "; it would, were all its pods healthy"),
-        supports=tuple(facts), mends=tuple(_loosened(found, tight)), affects=tuple(nodes),
+        supports=tuple(facts), mends=tuple(_loosened(found, tight)), affects=tuple(nodes), weight=0.5,
     )  # fmt: skip
 
 

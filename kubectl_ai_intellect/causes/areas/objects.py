@@ -134,8 +134,9 @@ def _namespace_holds(state: State, at: Ref) -> bool:
 
 @cause("namespace/stuck-terminating", "deletion-stuck", needs=_namespace_reads, holds=_namespace_holds)
 def namespace_stuck(state: State, symptom: Symptom) -> Iterable[Finding]:
-    found = state.find(symptom.at)
-    if found is None or found.ref.kind != "Namespace":
+    inside = ref("Namespace", "", symptom.at.namespace) if symptom.at.namespace else symptom.at
+    found = state.find(inside)
+    if found is None or found.ref.kind != "Namespace" or found.deleting is None:
         return
     bad = [each for each in found.status.get("conditions") or () if each.get("status") == "True"]
     failing = [each for each in bad if each.get("type") in ("NamespaceDeletionDiscoveryFailure",
@@ -148,7 +149,7 @@ def namespace_stuck(state: State, symptom: Symptom) -> Iterable[Finding]:
         facts.append(field(found, f"the namespace itself keeps finalizers {', '.join(own)}"))
     apis = _unserved(state) if failing else []
     yield Finding(
-        "namespace/stuck-terminating", found.ref, "likely" if apis or not (left or own or bad) else "proved",
+        "namespace/stuck-terminating", found.ref, "likely" if (apis and not left and not own) or not (left or own or bad) else "proved",
         f"namespace {found.ref.name} is being deleted and cannot be emptied: {_why(failing, left, own, bad)}",
         supports=tuple(facts) or (field(found, "status.phase is Terminating"),),
         mends=tuple(_emptied(found, left, own)), since=found.deleting, weight=0.3,
@@ -160,7 +161,7 @@ def _unserved(state: State) -> list[Object]:
 
 
 def _why(failing: list[dict[str, str]], left: list[Object], own: list[str], bad: list[dict[str, str]]) -> str:
-    if failing:
+    if failing and not left:
         return failing[0].get("message") or failing[0].get("reason") or ""
     if left:
         return "; ".join(

@@ -13,6 +13,7 @@ from kubectl_ai_intellect.causes.needs import lists
 from kubectl_ai_intellect.causes.symptoms.workloads import available, wanted
 from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Object, dig
+from kubectl_ai_intellect.state.calls import called
 from kubectl_ai_intellect.state.edits import Patch, remove_field, set_field
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.history import differences, revisions
@@ -213,9 +214,11 @@ def _no_service(state: State, at: Ref) -> bool:
     return bool(name) and state.absent(ref("Service", at.namespace, name))
 
 
-def _named_after(state: State, symptom: Symptom) -> Iterator[Object]:
+def _named_after(state: State, symptom: Symptom) -> Iterator[tuple[Object, str]]:
     """StatefulSets one of whose pods the failing name means: `db-0.db`, `db-0.db.shop.svc.cluster.local`."""
     names = [word.rpartition("//")[2].rpartition(":")[0] or word for word in symptom.note.split()]
+    if symptom.kind == "name-failing" and not names:  # the log names no host: those that it is configured with
+        names = [call.host for call in called(state, symptom.at)]
     for each in state.all("StatefulSet"):
         governing = each.spec.get("serviceName")
         for name in names:
@@ -223,14 +226,14 @@ def _named_after(state: State, symptom: Symptom) -> Iterator[Object]:
             pod = labels[0].rpartition("-")
             of_pod = len(labels) > 1 and pod[0] == each.ref.name and pod[2].isdigit() and labels[1] == governing
             if of_pod or (labels[0] == governing and (len(labels) == 1 or labels[1] == each.ref.namespace)):
-                yield each
+                yield each, name
                 break
 
 
 @cause("workload/headless-service-missing", "name-failing", "client-failing", needs=lists("Service", "StatefulSet"),
        holds=_no_service)  # fmt: skip
 def headless_service_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
-    for each in _named_after(state, symptom):
+    for each, host in _named_after(state, symptom):
         if not _no_service(state, each.ref):
             continue
         name = each.spec["serviceName"]
@@ -240,7 +243,7 @@ def headless_service_missing(state: State, symptom: Symptom) -> Iterable[Finding
             each.ref,
             "proved",
             f"{each.ref.short} names the Service {name} for the names of its pods, and there is no such Service, so "
-            f"{symptom.note.split()[-1]} does not resolve",
+            f"{host} does not resolve",
             supports=(field(each, f"spec.serviceName is {name}"), not_there(missing)),
             mends=(Mend(f"Make the headless Service {name}", (_headless(each, missing),)),),
             weight=0.6,

@@ -12,7 +12,7 @@ from kubectl_ai_intellect.kube.source import Object, dig, when
 from kubectl_ai_intellect.state.certificates import validity
 from kubectl_ai_intellect.state.graph import State
 
-OVERDUE = timedelta(seconds=60)
+OVERDUE = timedelta(seconds=10)
 POSITIVE = ("Ready", "Available", "Synced", "Healthy", "Reconciled", "Established", "Accepted", "Programmed", "Issuing")
 
 
