@@ -116,7 +116,7 @@ def compare(kubeconfig: Path, kubectl: str | None, questions: Mapping[str, Seque
         base = typical([run(listing) for _ in range(runs)])
         show("kubectl get pods -A -o json", base, base, "")
     for name, words in questions.items():
-        ran = typical([run(intellect(kubeconfig, *words, "-o", "json")) for _ in range(runs)])
+        ran = typical([run(intellect(kubeconfig, "-o", "json", *words)) for _ in range(runs)])
         if ran.code:
             print(f"  {name:<34} ended with {ran.code}")
             continue

@@ -17,11 +17,22 @@ def town(pods: int = 170, namespaces: int = 18, nodes: int = 6) -> Case:
     """Deployments of two pods each with a Service, evenly over the namespaces; one has an image that is not there."""
     objects: dict[str, list[Json]] = {
         kind: []
-        for kind in ("Namespace", "Node", "Deployment", "ReplicaSet", "Pod", "Service", "EndpointSlice", "Event")
+        for kind in (
+            "Namespace",
+            "Node",
+            "ServiceAccount",
+            "Deployment",
+            "ReplicaSet",
+            "Pod",
+            "Service",
+            "EndpointSlice",
+            "Event",
+        )
     }
     objects["Node"] = [_node(n) for n in range(nodes)]
     names = [f"team-{n:02}" for n in range(namespaces)]
     objects["Namespace"] = [{"metadata": _meta(name, ""), "status": {"phase": "Active"}} for name in names]
+    objects["ServiceAccount"] = [{"metadata": _meta("default", name)} for name in names]
     for number in range(pods // 2):
         _shop(objects, names[number % namespaces], f"shop-{number // namespaces}", number, nodes)
     api = {"Deployment": "apps", "ReplicaSet": "apps", "EndpointSlice": "discovery.k8s.io"}

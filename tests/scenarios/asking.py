@@ -23,7 +23,8 @@ Report = dict[str, Any]
 def ask(source: Source, question: str, namespace: str = "", *, everywhere: bool = False) -> Report:
     """What `-o json` prints, without the price of a process of its own."""
     flags = Flags(namespace=namespace or None, all_namespaces=everywhere)
-    options = Options(flags=flags, words=tuple(question.split()), forced=True)
+    # As of a case, of which no session is kept: tests leave none behind in the user's directories.
+    options = Options(flags=flags, words=tuple(question.split()), forced=True, source="here")
     return ask_source(options, source, lambda text: None, None).model_dump(mode="json")
 
 
