@@ -11,7 +11,7 @@ JOBS   ?= 8
 export PYTHONWARNDEFAULTENCODING := 0
 
 .PHONY: help setup setup-local demo test test-all test-unit test-model test-controlplane test-realnode lint fmt types layers \
-        bench dist cluster clean
+        bench cluster clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -37,7 +37,7 @@ $(VENV)/.local: $(VENV)/.ready
 demo: setup  ## diagnose a recorded incident, with no cluster at hand
 	@$(BIN)/kubectl-intellect demo crash
 
-test: lint types layers test-unit test-model test-controlplane test-realnode test-bundle  ## all the set-up, then all tests
+test: lint types layers test-unit test-model test-controlplane test-realnode  ## all the set-up, then all tests
 
 test-all: export INTELLECT_SCENARIOS = all
 test-all: test  ## the same with every scenario staged (CI stages a share of them, another with each commit)
@@ -55,9 +55,6 @@ test-controlplane: setup  ## a real API server, scheduler and controllers (built
 test-realnode: setup  ## a real node: kubelet, containers, real faults (root on Linux)
 	$(BIN)/python -m pytest -q -m "realnode" tests
 
-test-bundle: setup-local  ## the packaged plugin
-	$(BIN)/python -m pytest -q -m "bundle" tests
-
 lint: setup  ## ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,9 +71,6 @@ layers: setup  ## lower rooms never import higher ones
 
 bench: setup  ## accuracy, speed and size, in ratios
 	$(BIN)/python -m benchmarks
-
-dist: setup-local  ## the plugin archive for this platform
-	$(BIN)/python -m plugin.bundle
 
 cluster: setup  ## leave a real test cluster running and print its kubeconfig
 	$(BIN)/python -m tests.cluster up --node

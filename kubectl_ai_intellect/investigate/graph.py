@@ -7,6 +7,7 @@ that asking and reading are never done twice.
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -160,13 +161,11 @@ def investigate(
         inputs = Command(resume=choose([str(each) for each in answering.candidates]))
     while True:
         options = None
-        for update in _stream(graph, inputs, config, checkpointer is not None):
-            for name, value in update.items():
-                if name == "__interrupt__":
-                    options = value[0].value["candidates"]
-                else:
-                    for text in (value or {}).get("told") or ():
-                        progress(text)
+        try:
+            options = _told(graph, inputs, config, checkpointer is not None, progress)
+        except sqlite3.Error:
+            if loop.report is None:  # only the keeping failed, never the answer
+                return investigate(answering, thread=thread, progress=progress, choose=choose)
         if options is None:
             break
         from langgraph.types import Command
@@ -174,6 +173,21 @@ def investigate(
         inputs = Command(resume=choose(options))
     assert loop.report is not None, "the graph ends in a report"
     return loop.report
+
+
+def _told(
+    graph: Any, inputs: Any, config: Mapping[str, Any], durable: bool, progress: Callable[[str], None]
+) -> list[str] | None:
+    """Tell the stream's progress; the options of an interrupt, if it ended in one."""
+    options: list[str] | None = None
+    for update in _stream(graph, inputs, config, durable):
+        for name, value in update.items():
+            if name == "__interrupt__":
+                options = value[0].value["candidates"]
+            else:
+                for text in (value or {}).get("told") or ():
+                    progress(text)
+    return options
 
 
 def _stream(graph: Any, inputs: Any, config: Mapping[str, Any], durable: bool) -> Iterator[Mapping[str, Any]]:

@@ -55,10 +55,13 @@ class Sessions:
         saver = self.saver()
         if saver is None or self._connection is None:
             return None
-        row = self._connection.execute("select thread_id from checkpoints order by thread_id desc limit 1").fetchone()
-        if row is None:
+        try:
+            row = self._connection.execute(
+                "select thread_id from checkpoints order by thread_id desc limit 1"
+            ).fetchone()
+            found = saver.get_tuple({"configurable": {"thread_id": row[0]}}) if row else None
+        except sqlite3.Error:
             return None
-        found = saver.get_tuple({"configurable": {"thread_id": row[0]}})
         if found is None:
             return None
         waiting = any(write[1] == "__interrupt__" for write in found.pending_writes or ())
