@@ -87,7 +87,7 @@ def verdict_of(state: State, root: Root, ledger: Ledger, missing: Sequence[str] 
         confidence=confidence(root),
         explanation=said(_explanation(finding, hurt)),
         chain=_chain(state, root, ledger),
-        fix=[fix_of(state, mend) for mend in finding.mends],
+        fix=[fix_of(state, mend, finding) for mend in finding.mends],
         mendCheck=mend_check(state, finding, cause),
         managedBy=managed_by(state, finding.object),
         alternatives=[
@@ -211,8 +211,12 @@ def severity(state: State, root: Root, hurt: Sequence[Ref]) -> Severity:
     return "high"
 
 
-def fix_of(state: State, mend: Mend) -> Fix:
-    printed = [line for patch in (*mend.patches, *_unblocking(state, mend)) for line in commands(state, patch)]
+def fix_of(state: State, mend: Mend, finding: Finding) -> Fix:
+    printed = [
+        line
+        for patch in (*mend.patches, *_unblocking(state, mend), *_unwaiting(state, mend, finding))
+        for line in commands(state, patch)
+    ]
     printed += [read.kubectl() for read in mend.advice] if not printed else []
     return Fix(
         kind=mend.kind,
@@ -232,6 +236,21 @@ def _unblocking(state: State, mend: Mend) -> list[Patch]:
             broken = [pod.ref for pod in pods_of(state, patch.target) if not is_ready(pod)]
             return [Patch(each, action="delete") for each in sorted(broken)[:1]]
     return []
+
+
+def _unwaiting(state: State, mend: Mend, finding: Finding) -> list[Patch]:
+    """A controller that was refused pods tries again ever more seldom: a restart makes it try now.
+
+    Only where nothing of the workload runs, so that the restart replaces nobody, and only where no other patch of the
+    mend makes a new revision anyway.
+    """
+    if mend.kind != "mend" or not mend.patches:
+        return []
+    refused = {
+        each.at for each in finding.accounts_for if each.kind == "create-refused" and each.at.kind == "Deployment"
+    }
+    idle = [at for at in sorted(refused) if not any(is_ready(pod) for pod in pods_of(state, at))]
+    return [Patch(at, action="restart") for at in idle if at not in {patch.target for patch in mend.patches}]
 
 
 def _unsecret(line: str) -> str:
