@@ -12,7 +12,17 @@ from datetime import timedelta
 from typing import Literal
 
 from kubectl_ai_intellect.kube.refs import named
-from kubectl_ai_intellect.question.vocabulary import ACTIONS, CLUSTER_WORDS, INFORMATION, PLAIN_WORDS, TOPICS, TROUBLE
+from kubectl_ai_intellect.question.vocabulary import (
+    ACTIONS,
+    CLUSTER_WORDS,
+    COMPLAINT,
+    INFORMATION,
+    INHERENT,
+    PLAIN_WORDS,
+    TOPICS,
+    TROUBLE,
+    WHY,
+)
 
 Intent = Literal["diagnosis", "information", "action", "decline"]
 
@@ -49,6 +59,7 @@ _SINCE = re.compile(
 )
 _YESTERDAY = re.compile(r"(?i)\bsince yesterday\b|\blast night\b|\byesterday\b")
 _TODAY = re.compile(r"(?i)\b(?:today|this morning|this afternoon)\b")
+_NAMESPACES = re.compile(r"\b(?:list|show|get|how many|which|what|count|number of)\b.*\b(?:namespaces|ns)\b")
 _QUOTED = re.compile(r"[\"'`]([a-z0-9][a-z0-9./-]{1,100})[\"'`]")
 _SLASHED = re.compile(r"\b([A-Za-z]{2,})/([a-z0-9][a-z0-9.-]*[a-z0-9]|[a-z0-9])")
 _TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -67,7 +78,7 @@ def understand(text: str) -> Asked:
     return Asked(
         text=text,
         intent=intent,
-        kind=_kind(text),
+        kind=_kind(text) or ("Namespace" if intent == "information" and _NAMESPACES.search(lowered) else None),
         names=tuple(dict.fromkeys(names)),
         sure=frozenset(name.lower() for name in sure) - {where},
         namespace=where,
@@ -124,10 +135,10 @@ def _intent(lowered: str) -> tuple[Intent, str, str]:
     if not words:
         return "decline", "", "ask something about the cluster, for example: why is my pod crashing"
     trouble = bool(TROUBLE.search(lowered))
-    for what, pattern in INFORMATION.items():
-        if pattern.search(lowered) and not (trouble and re.match(r"\s*(?:why|how come)\b", lowered)):
-            return "information", what, ""
-    action = next((reason for pattern, reason in ACTIONS if pattern.search(lowered)), "")
+    what = "" if WHY.search(lowered) else _information(lowered, trouble)
+    if what:
+        return "information", what, ""
+    action = "" if trouble and _complains(lowered) else _action(lowered)
     if action:
         return "action", "", action
     if _greeting(words):
@@ -136,6 +147,34 @@ def _intent(lowered: str) -> tuple[Intent, str, str]:
     if not known and _not_ours(words):
         return "decline", "", "that is not about a Kubernetes cluster; try: why is my pod crashing"
     return "diagnosis", "", ""
+
+
+def _information(lowered: str, trouble: bool) -> str:
+    """The form of table that is asked for; words of trouble leave only the forms that are about trouble."""
+    for what, pattern in INFORMATION.items():
+        found = pattern.search(lowered)
+        if found and (not trouble or what in INHERENT or (what == "changes" and found.start() == 0)):
+            return what
+    return ""
+
+
+_IMPERATIVE = re.compile(r"^\s*(?:please |can you |could you |now )*[a-z]+(?: ?back)? ")
+_OF_TROUBLE = re.compile(
+    r"\b(?:failed|failing|broken|crashing|dead|evicted|unhealthy|crashed) (?=(?:\S+ )?(?:pods?|jobs?|deployments?)\b)"
+)
+
+
+def _complains(lowered: str) -> bool:
+    """Whether there is trouble beyond the verb of an order and the adjective of its object."""
+    return bool(TROUBLE.search(_OF_TROUBLE.sub("", _IMPERATIVE.sub("", lowered))))
+
+
+def _action(lowered: str) -> str:
+    """The reason why an order is not carried out, where the words are an order and no story."""
+    if COMPLAINT.search(_IMPERATIVE.sub("", lowered)):
+        return ""
+    plain = _OF_TROUBLE.sub("", lowered)
+    return next((reason for pattern, reason in ACTIONS if pattern.search(plain)), "")
 
 
 def _greeting(words: list[str]) -> bool:
