@@ -51,7 +51,7 @@ def record_settled(
     answers = recorder.fetch(reads)
     recorder.fetch([*_metrics(namespaces), *_custom(source.resources()), *_roles(answers)])
     pods = [a for a in answers if a.read.of.kind == "Pod" and a.read.of.namespace in namespaces]
-    recorder.fetch(list(_log_reads(pods)))
+    recorder.fetch([*_log_reads(pods), *_certificates(answers)])
     return recorder.case(question, title, namespace=namespaces[0] if namespaces else "")
 
 
@@ -87,6 +87,19 @@ def _roles(answers: Sequence[Fetched]) -> list[Read]:
         if dig(item, "roleRef", "kind") == "ClusterRole" and not _is_controllers(item)
     }
     return [Read("get", ref("ClusterRole", "", name)) for name in sorted(named)]
+
+
+def _certificates(answers: Sequence[Fetched]) -> list[Read]:
+    """The public half of the certificates that Ingresses serve."""
+    named = {
+        (str(dig(item, "metadata", "namespace")), str(each.get("secretName")))
+        for answer in answers
+        if answer.read.of.kind == "Ingress"
+        for item in answer.items
+        for each in dig(item, "spec", "tls", otherwise=[])
+        if each.get("secretName")
+    }
+    return [Read("get", ref("Secret", namespace, name), (("tls", "true"),)) for namespace, name in sorted(named)]
 
 
 def _is_controllers(binding: object) -> bool:
