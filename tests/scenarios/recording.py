@@ -5,7 +5,9 @@ To that comes what only the question itself made the product read, such as its o
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from kubectl_ai_intellect.evidence.redact import redact
 from kubectl_ai_intellect.kube.case import Case, Recorder, record_settled
@@ -33,7 +35,22 @@ def record(settled: Settled, read: Case | None = None) -> Case:
     title = f"{scenario.name} {scenario.digest}"
     with _source(settled) as source:
         case = record_settled(source, namespaces, redact, settled.question, title)
-    return _with_what_else(case, read) if read else case
+    return without_leftovers(_with_what_else(case, read) if read else case, namespaces)
+
+
+def without_leftovers(case: Case, namespaces: Collection[str]) -> Case:
+    """The recording without namespaces that other stagings, on their way out, had on the cluster just then."""
+
+    def stays(item: Mapping[str, Any]) -> bool:
+        return item["metadata"]["name"] in namespaces or "deletionTimestamp" not in item["metadata"]
+
+    lists = (
+        replace(entry, items=tuple(filter(stays, entry.items)))
+        if (entry.group, entry.kind) == ("", "Namespace")
+        else entry
+        for entry in case.lists
+    )
+    return replace(case, lists=tuple(lists))
 
 
 def _source(settled: Settled) -> Source:
@@ -61,4 +78,4 @@ def _with_what_else(case: Case, read: Case) -> Case:
     )
 
 
-__all__ = ["asked", "record"]
+__all__ = ["asked", "record", "without_leftovers"]
