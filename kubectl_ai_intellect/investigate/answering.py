@@ -77,6 +77,12 @@ class Answering:
         self.desk.state = self.desk.reader.more(self.desk.known, inform.needs(asked, namespace))
         self.desk.think()
         self.resolution = resolve(self.desk.known, asked, self.desk.symptoms)
+        if self.resolution.namespace and self.resolution.namespace != namespace:
+            namespace = self.resolution.namespace
+            self.desk.scope = Scope(namespace)
+            state = self.desk.reader.start(self.desk.scope)
+            self.desk.state = self.desk.reader.more(state, inform.needs(asked, namespace))
+            self.desk.think()
         self.table = inform.answer(self.desk.known, asked, self.resolution, namespace)
 
     def _resolve(self, asked: Asked) -> None:

@@ -727,6 +727,13 @@ COMPLAINT = re.compile(
 )
 """Words that tell what went on, which nobody uses to give an order."""
 
+TABLE_WORDS = frozenset(
+    ["allowed", "claim", "consume", "consuming", "copies", "cpu", "depend", "depends", "exec", "exist", "exists", "history", "identify", "instances",
+     "latest", "limit", "limits", "list", "may", "most", "often", "past", "permission", "permissions", "placed", "print", "ram", "recent", "recently",
+     "request", "requests", "rights", "rolled", "scheduled", "sorted", "tag", "tags", "top", "touched", "usage", "view", "warning", "warnings"]
+)  # fmt: skip
+"""Words of questions for tables that are no name there; a diagnosis may well be about a pod of such a name."""
+
 _SAFE = "nothing is ever changed from here; run it yourself if you mean it"
 ACTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), f"{what}: {_SAFE}")
@@ -748,6 +755,7 @@ __all__ = [
     "INFORMATION",
     "INHERENT",
     "PLAIN_WORDS",
+    "TABLE_WORDS",
     "TOPICS",
     "TROUBLE",
     "WHY",

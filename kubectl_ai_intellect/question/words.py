@@ -19,6 +19,7 @@ from kubectl_ai_intellect.question.vocabulary import (
     INFORMATION,
     INHERENT,
     PLAIN_WORDS,
+    TABLE_WORDS,
     TOPICS,
     TROUBLE,
     WHY,
@@ -75,6 +76,8 @@ def understand(text: str) -> Asked:
     namespace = _NAMESPACE.search(text) or _NAMESPACE_AFTER.search(text)
     where = namespace.group(1).lower() if namespace and namespace.group(1).lower() not in PLAIN_WORDS else None
     names = [name.lower() for name in (*sure, *_words(text)) if name.lower() != where]
+    if intent == "information":
+        names = [name for name in names if name in sure or name not in TABLE_WORDS]
     return Asked(
         text=text,
         intent=intent,

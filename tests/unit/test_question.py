@@ -276,3 +276,22 @@ def test_time_kind_namespace_and_names_are_read() -> None:
     asked = understand("which image does deployment/cart run in namespace shop")
     assert (asked.kind, asked.names[0], asked.namespace) == ("Deployment", "cart", "shop")
     assert understand("list all pods and identify those with errors in each namespace").everywhere
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("which pod is using most cpu", ()),
+        ("show me recent events", ()),
+        ("which namespaces exist", ()),
+        ("who is allowed to exec into pods", ()),
+        ("show cpu requests of deployment web", ("web",)),
+        ("what tag does cart run", ("cart",)),
+    ],
+)
+def test_the_words_of_a_table_are_no_names(text: str, names: tuple[str, ...]) -> None:
+    assert understand(text).names == names
+
+
+def test_a_diagnosis_may_be_about_a_pod_called_top() -> None:
+    assert "top" in understand("why is top crashing").names
