@@ -26,8 +26,8 @@ def usage(question: Question) -> Table:
     """Pods or nodes by what they use now, the greediest first."""
     kind = "NodeMetrics" if _nodes(question.asked) else "PodMetrics"
     listing = question.state.all(kind, question.namespace if kind == "PodMetrics" else None)
-    if listing.unread is not None and not listing:
-        return _without(question, kind, listing.unread)
+    if not listing and (listing.unread is not None or not listing.complete):
+        return _without(question, kind, listing.unread or Unread(list_of(kind).of))
     return _of_nodes(question) if kind == "NodeMetrics" else _of_pods(question)
 
 
