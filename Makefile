@@ -8,8 +8,6 @@ LLAMA  := 0.3.36
 WHEELS := $(CACHE)/wheels/llama-$(LLAMA)
 JOBS   ?= 8
 
-export PYTHONWARNDEFAULTENCODING := 0
-
 .PHONY: help setup setup-local demo test test-all test-unit test-model test-controlplane test-realnode lint fmt types layers \
         bench cluster clean
 
