@@ -27,7 +27,8 @@ def usage(question: Question) -> Table:
     kind = "NodeMetrics" if _nodes(question.asked) else "PodMetrics"
     listing = question.state.all(kind, question.namespace if kind == "PodMetrics" else None)
     if not listing and (listing.unread is not None or not listing.complete):
-        return _without(question, kind, listing.unread or Unread(list_of(kind).of))
+        missing = listing.unread if listing.unread is not None else Unread(list_of(kind).of)
+        return _without(question, kind, missing)
     return _of_nodes(question) if kind == "NodeMetrics" else _of_pods(question)
 
 
