@@ -204,7 +204,9 @@ class State:
             return Unread(container)
         if answer.unread is not None:
             return answer.unread
-        if answer.data.startswith(b"unable to retrieve container logs for "):  # the kubelet's own words, served as a log
+        if answer.data.startswith(
+            b"unable to retrieve container logs for "
+        ):  # the kubelet's own words, served as a log
             return Unread(container, "failed", "the container's log is gone")
         if read not in self._digests:
             assert self.digest is not None, "a State with logs needs a digest function"

@@ -27,13 +27,16 @@ def state_of(
 ) -> State:
     """A State of these documents. `logs`: "pod/container" or "pod/container previous" → text.
     `complete`: further kinds that were listed (and may be empty); `forbidden`: kinds that could not be."""
-    by_kind: dict[tuple[str, str], list[dict]] = {(GROUP_OF.get(kind, ""), kind): [] for kind in (*FIRST_LOOK, *complete)}
+    by_kind: dict[tuple[str, str], list[dict]] = {
+        (GROUP_OF.get(kind, ""), kind): [] for kind in (*FIRST_LOOK, *complete)
+    }
     for document in yaml.safe_load_all(text):
         if document:
             by_kind.setdefault((group_of(document["apiVersion"]), document["kind"]), []).append(document)
     answers = [Fetched(list_of(kind, "", group=group), tuple(items)) for (group, kind), items in by_kind.items()]
     answers += [
-        Fetched(list_of(kind, ""), unread=Unread(ref(kind, "", ""), "forbidden", f"cannot list {kind}")) for kind in forbidden
+        Fetched(list_of(kind, ""), unread=Unread(ref(kind, "", ""), "forbidden", f"cannot list {kind}"))
+        for kind in forbidden
     ]
     for key, content in (logs or {}).items():
         where, _, previous = key.partition(" ")

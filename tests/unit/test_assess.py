@@ -12,7 +12,11 @@ from tests.unit.states import state_of
 
 
 def workload(name: str, *, env: str = "", waiting: str = "", message: str = "", ready: bool = True) -> str:
-    state = f"waiting: {{reason: {waiting}, message: '{message}'}}" if waiting else "running: {startedAt: '2026-01-01T11:00:00Z'}"
+    state = (
+        f"waiting: {{reason: {waiting}, message: '{message}'}}"
+        if waiting
+        else "running: {startedAt: '2026-01-01T11:00:00Z'}"
+    )
     return f"""
 ---
 apiVersion: apps/v1
@@ -67,7 +71,9 @@ def test_a_client_that_cannot_connect_is_blamed_on_the_backends_own_cause() -> N
         complete=["Secret"],
     )
     found = assess(state, derive(state), causes())
-    assert [(root.finding.cause, root.finding.object.short) for root in found.roots] == [("config/secret-missing", "Deployment/db")]
+    assert [(root.finding.cause, root.finding.object.short) for root in found.roots] == [
+        ("config/secret-missing", "Deployment/db")
+    ]
     assert {symptom.at.short for symptom in found.roots[0].explains} >= {"Pod/web-1-x", "Service/db", "Pod/db-1-x"}
 
 
@@ -81,7 +87,9 @@ def test_two_unrelated_faults_stay_two() -> None:
 
 
 def test_what_nobody_looked_for_is_never_called_missing() -> None:
-    state = state_of(workload("db", env=SECRET, waiting="CreateContainerConfigError", ready=False), forbidden=["Secret"])
+    state = state_of(
+        workload("db", env=SECRET, waiting="CreateContainerConfigError", ready=False), forbidden=["Secret"]
+    )
     found = assess(state, derive(state), causes())
     assert not any(root.finding.cause == "config/secret-missing" for root in found.roots)
 

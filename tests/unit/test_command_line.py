@@ -12,7 +12,16 @@ from kubectl_ai_intellect.cli.app import GROUPS, _takes_action
 from kubectl_ai_intellect.cli.flags import duration, parse
 from kubectl_ai_intellect.errors import UsageError
 
-HEAVY = ("kubernetes", "langgraph", "langchain", "langchain_core", "faiss", "numpy", "llama_cpp", "sentence_transformers")
+HEAVY = (
+    "kubernetes",
+    "langgraph",
+    "langchain",
+    "langchain_core",
+    "faiss",
+    "numpy",
+    "llama_cpp",
+    "sentence_transformers",
+)
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["scan", "--help"], ["demo", "--help"]])
@@ -31,7 +40,9 @@ def test_help_and_version_import_nothing_heavy(words: list[str]) -> None:
 
 @pytest.mark.parametrize("group", sorted(GROUPS))
 def test_every_group_has_help(group: str) -> None:
-    ran = subprocess.run([sys.executable, "-m", "kubectl_ai_intellect", group, "--help"], capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-m", "kubectl_ai_intellect", group, "--help"], capture_output=True, text=True, check=False
+    )
     assert ran.returncode == 0, ran.stderr
     assert f"kubectl intellect {group}" in ran.stdout
 

@@ -76,7 +76,12 @@ def test_what_may_not_be_edited_is_made_anew_without_what_the_server_wrote() -> 
 
 
 def test_simple_objects_are_created_by_name() -> None:
-    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "shop"}, "data": {"k": "<V>"}}
+    body = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c", "namespace": "shop"},
+        "data": {"k": "<V>"},
+    }
     assert commands(STATE, Patch(ref("ConfigMap", "shop", "c"), action="create", body=body)) == [
         "kubectl create configmap c '--from-literal=k=<V>' -n shop"
     ]

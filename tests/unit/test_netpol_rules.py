@@ -24,9 +24,7 @@ def pod(name: str, address: str, namespace: str = "shop", **more: Any) -> dict[s
     }
 
 
-PODS = pods_of(
-    [pod("web", "10.0.0.2", http=8080), pod("db", "10.0.0.3"), pod("probe", "10.0.0.4", "tools", http=9090)]
-)
+PODS = pods_of([pod("web", "10.0.0.2", http=8080), pod("db", "10.0.0.3"), pod("probe", "10.0.0.4", "tools", http=9090)])
 
 
 def policy(spec: dict[str, Any], namespace: str = "shop") -> dict[str, Any]:
@@ -48,9 +46,7 @@ def test_a_deny_isolates_each_selected_pod_and_permits_nothing() -> None:
 
 
 def test_an_empty_rule_permits_everything() -> None:
-    assert of({"podSelector": {"matchLabels": {"app": "db"}}, "ingress": [{}]}) == {
-        ("shop/db", "ingress"): (Permit(),)
-    }
+    assert of({"podSelector": {"matchLabels": {"app": "db"}}, "ingress": [{}]}) == {("shop/db", "ingress"): (Permit(),)}
 
 
 @pytest.mark.parametrize(
@@ -84,9 +80,7 @@ NOT_DB = {"key": "app", "operator": "NotIn", "values": ["db"]}
     ],
 )  # fmt: skip
 def test_peers_are_pods_of_the_right_namespaces(peer: dict[str, Any], addresses: tuple[str, ...]) -> None:
-    assert of({"podSelector": DB, "ingress": [{"from": [peer]}]})["shop/db", "ingress"] == (
-        Permit(addresses),
-    )
+    assert of({"podSelector": DB, "ingress": [{"from": [peer]}]})["shop/db", "ingress"] == (Permit(addresses),)
 
 
 def test_a_peer_that_matches_nobody_permits_nobody() -> None:

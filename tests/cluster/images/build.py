@@ -29,11 +29,7 @@ def default_cache() -> Path:
 def why_unavailable() -> str | None:
     """Why images cannot be built here, or nothing if they can."""
     missing = debian.missing_tools()
-    return (
-        f"test images are made from Debian's packages: this machine lacks {', '.join(missing)}"
-        if missing
-        else None
-    )
+    return f"test images are made from Debian's packages: this machine lacks {', '.join(missing)}" if missing else None
 
 
 def content_hash() -> str:
@@ -115,9 +111,7 @@ class _Builder:
         self._unpack(tree, RUNTIME, INSTALLERS, PAPERS)
         return self._written(tree, "runtime-layer")
 
-    def _unpack(
-        self, tree: Tree, names: Iterable[str], skipped: Iterable[str], dropped: Iterable[str]
-    ) -> None:
+    def _unpack(self, tree: Tree, names: Iterable[str], skipped: Iterable[str], dropped: Iterable[str]) -> None:
         patterns = tuple(dropped)
         for package in self._packages.fetch(names, skipped):
             with debian.contents(package) as archive:

@@ -27,9 +27,7 @@ def missing_tools() -> list[str]:
 
 def architecture() -> str:
     """This machine's architecture, in the word that Debian and OCI share."""
-    return subprocess.run(
-        ["dpkg", "--print-architecture"], check=True, capture_output=True, text=True
-    ).stdout.strip()
+    return subprocess.run(["dpkg", "--print-architecture"], check=True, capture_output=True, text=True).stdout.strip()
 
 
 class Packages:
@@ -54,9 +52,7 @@ class Packages:
             "Debug::NoLocking": "true",
         }
         hooks = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success")
-        lines = [f'{name} "{value}";' for name, value in settings.items()] + [
-            f"#clear {each};" for each in hooks
-        ]
+        lines = [f'{name} "{value}";' for name, value in settings.items()] + [f"#clear {each};" for each in hooks]
         (home / "apt.conf").write_text("\n".join(lines) + "\n")
         self._updated = False
 

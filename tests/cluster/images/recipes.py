@@ -25,6 +25,7 @@ USERS = {"root": 0, "www-data": 33, "postgres": 70, "redis": 999, "app": 1000, "
 RUNTIME = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libcrypt1", "libssl3")
 """The shared layer under every image that holds more than busybox."""
 
+
 def words(text: str) -> tuple[str, ...]:
     """A long table of names, written as one text."""
     return tuple(text.split())

@@ -92,9 +92,7 @@ def _block(name: str, lines: Iterable[str]) -> str:
 def heed_bridged_traffic() -> None:
     """Have packets between two pods of the bridge pass the rules: by default only routed ones do."""
     if not BRIDGE_CALLS.exists():
-        raise RuntimeError(
-            "this kernel has no br_netfilter: traffic between pods of one node cannot be judged"
-        )
+        raise RuntimeError("this kernel has no br_netfilter: traffic between pods of one node cannot be judged")
     BRIDGE_CALLS.write_text("1")
 
 

@@ -144,9 +144,7 @@ def _permits(
         others = rule.get("from" if direction == "ingress" else "to") or ()
         blocks = [permit for each in others if "ipBlock" in each for permit in _block(each["ipBlock"])]
         home = policy["metadata"]["namespace"]
-        matched = [
-            peer for each in others if "ipBlock" not in each for peer in _peers(each, home, pods, labels)
-        ]
+        matched = [peer for each in others if "ipBlock" not in each for peer in _peers(each, home, pods, labels)]
         # A port's name is one of the pod that is called: the selected pod of ingress, the peer of egress.
         if direction == "ingress":
             sources = [
@@ -211,9 +209,7 @@ def _block(block: Json) -> list[Permit]:
     return [Permit((block["cidr"],), tuple(sorted(block.get("except") or ())))]
 
 
-def _peers(
-    peer: Json, home: str, pods: Sequence[Pod], labels: Mapping[str, Mapping[str, str]]
-) -> Iterator[Pod]:
+def _peers(peer: Json, home: str, pods: Sequence[Pod], labels: Mapping[str, Mapping[str, str]]) -> Iterator[Pod]:
     selector = peer.get("namespaceSelector")
     if selector is None:
         allowed = {home}
