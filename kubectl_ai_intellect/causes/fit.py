@@ -201,7 +201,7 @@ def too_small(spec: Spec, node: Object) -> set[str]:
 def pods_known(state: State, node: str) -> bool:
     """Whether every pod on the node was read, whatever its namespace."""
     by_node = state.fetched.get(pods_on(node))
-    return state.all("Pod").complete or bool(by_node and not by_node.unread and by_node.complete)
+    return state.all("Pod").complete or bool(by_node and by_node.unread is None and by_node.complete)
 
 
 def pods_on(node: str) -> Any:

@@ -206,6 +206,8 @@ class Answering:
         if self.desk.focus:
             pending = [read.kubectl() for read in self.desk.next_reads()[:3]]
             return inconclusive(assessment, ledger, missing, pending), self._elsewhere(ledger, [])
+        if self.desk.reader.blind:
+            return inconclusive(assessment, ledger, missing, []), self._elsewhere(ledger, [])
         return healthy(self.where(), missing, assessment.advice), self._elsewhere(ledger, [])
 
     def _elsewhere(self, ledger: Ledger, told: Sequence[Verdict]) -> list[Verdict]:

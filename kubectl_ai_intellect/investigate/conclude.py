@@ -8,7 +8,7 @@ from typing import Any
 
 from kubectl_ai_intellect.causes.assess import Assessment, Root, worth
 from kubectl_ai_intellect.causes.base import Cause, Fact, Finding, Mend, Symptom, causes, role
-from kubectl_ai_intellect.causes.commands import commands, operations_of
+from kubectl_ai_intellect.causes.commands import argument, commands, operations_of
 from kubectl_ai_intellect.evidence.redact import clean, redact
 from kubectl_ai_intellect.kube.refs import KNOWN, Ref
 from kubectl_ai_intellect.report import (
@@ -84,7 +84,7 @@ def verdict_of(state: State, root: Root, ledger: Ledger, missing: Sequence[str] 
         object=named(finding.object, state),
         affects=[named(each, state) for each in hurt],
         severity=severity(state, root, hurt),
-        confidence=confidence(root),
+        confidence=confidence(state, root),
         explanation=said(_explanation(finding, hurt)),
         chain=_chain(state, root, ledger),
         fix=[fix_of(state, mend, finding) for mend in finding.mends],
@@ -94,7 +94,7 @@ def verdict_of(state: State, root: Root, ledger: Ledger, missing: Sequence[str] 
             Alternative(
                 cause=each.cause,
                 object=named(each.object, state),
-                confidence=round(min(CONFIDENCE[each.strength], max(0.02, 0.9 - confidence(root))), 2),
+                confidence=round(min(CONFIDENCE[each.strength], max(0.02, 0.9 - confidence(state, root))), 2),
                 ruledOutBy=ledger.cite_all(
                     each.refutes or (finding.supports[:1] if each.strength != "refuted" else ())
                 ),
@@ -145,12 +145,19 @@ def words(symptom: Symptom) -> str:
     return f"{part}{symptom.kind.replace('-', ' ')}{note}"
 
 
-def confidence(root: Root) -> float:
+def confidence(state: State, root: Root) -> float:
     """Strength, a little less for general mechanisms, and for rivals that are as sure."""
     value = CONFIDENCE[root.finding.strength]
     value -= {"fallback": 0.1, "symptom": 0.4}.get(role(root.finding.cause), 0.0)
+    if role(root.finding.cause) == "fallback" and not _heard(state, root):
+        value -= 0.25  # with no events left, a specific mechanism may be the one and not be seen
     rivals = [each for each in root.others if each.strength != "refuted" and worth(each) >= root.value - 0.01]
     return round(max(0.05, value - 0.1 * min(len(rivals), 2)), 2)
+
+
+def _heard(state: State, root: Root) -> bool:
+    """Whether any event about what the root explains is left."""
+    return any(state.events(symptom.at.whole()) for symptom in root.explains)
 
 
 def affected(state: State, root: Root) -> list[Ref]:
@@ -325,9 +332,17 @@ def inconclusive(assessment: Assessment, ledger: Ledger, missing: Sequence[str],
         title="What was read does not decide the cause",
         affects=[named(each, ledger.state) for each in dict.fromkeys(one.at.whole() for one in seen)][:6],
         severity="medium",
-        explanation=said(f"Seen: {listed}." if listed else "Nothing that was read explains what you describe."),
-        missing=[*missing, *reads],
+        explanation=said(
+            f"Seen: {listed}." if listed else "What could be read shows nothing wrong, but not all could be read."
+        ),
+        missing=list(dict.fromkeys([*missing, *reads])) or [described(each.at) for each in list(seen)[:3]],
     )
+
+
+def described(at: Ref) -> str:
+    """The command that shows most of an object that nothing explains."""
+    where = f" -n {at.namespace}" if at.namespace else ""
+    return f"kubectl describe {argument(at.whole())}{where}"
 
 
 def healthy(where: str, missing: Sequence[str], advice: Sequence[Finding] = ()) -> Verdict:

@@ -37,6 +37,7 @@ class Desk:
     asked: set[Read] = field(default_factory=set[Read])
     steps: list[StepRecord] = field(default_factory=list[StepRecord])
     looked_at_quiet: bool = False
+    looked_at_custom: bool = False
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -52,12 +53,16 @@ class Desk:
         self.symptoms = derive(self.known)
         self.focus = focus(self.known, self.symptoms, self.scope)
         self.assessment = assess(self.known, self.symptoms, causes(), self.focus)
-        if not self.assessment.roots:
+        if not self.assessment.roots or self.scope.target is None:
             quiet = latent(self.symptoms, self.scope)
             second = assess(self.known, self.symptoms, causes(), quiet)
-            sure = tuple(root for root in second.roots if root.finding.strength in ("proved", "likely"))
-            self.assessment = Assessment(sure, self.assessment.open, self.assessment.considered + second.considered,
-                                         self.assessment.symptoms, second.advice)  # fmt: skip
+            enough = ("proved",) if self.assessment.roots else ("proved", "likely")
+            have = {(root.finding.cause, root.finding.object) for root in self.assessment.roots}
+            more = [root for root in second.roots if root.finding.strength in enough]
+            more = [root for root in more if (root.finding.cause, root.finding.object) not in have]
+            self.assessment = Assessment((*self.assessment.roots, *more), self.assessment.open,
+                                         self.assessment.considered + second.considered, self.assessment.symptoms,
+                                         self.assessment.advice + second.advice)  # fmt: skip
 
     def next_reads(self) -> list[Read]:
         """What would decide more: the reads of the mechanisms that are awake, then logs that nobody looked at."""
@@ -65,9 +70,14 @@ class Desk:
         upstream = [step.symptom for root in (self.assessment.roots if self.assessment else ()) for step in root.chain]
         reads = wanted(self.known, dict.fromkeys([*near, *upstream]), causes())
         reads = [read for read in reads if read not in self.asked]
-        if not reads and not self.looked_at_quiet and not self._decided():
+        # A whole scope may hold a second fault that only a log tells of; one object is decided once it is.
+        if not reads and not self.looked_at_quiet and (self.scope.target is None or not self._decided()):
             self.looked_at_quiet = True
             reads = [read for read in quiet_logs(self.known, self.scope) if read not in self.asked]
+        roots = self.assessment.roots if self.assessment else ()
+        if not reads and not roots and not self.looked_at_custom and not self.focus and self.scope.namespace:
+            self.looked_at_custom = True
+            reads = [read for read in self.reader.custom(self.scope) if read not in self.asked]
         return reads
 
     def _decided(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from kubectl_ai_intellect.causes.assess import known
 from kubectl_ai_intellect.causes.needs import first_look, of_routes
+from kubectl_ai_intellect.errors import ClusterError
 from kubectl_ai_intellect.evidence.logs import digest
 from kubectl_ai_intellect.investigate.scope import Scope
 from kubectl_ai_intellect.kube.refs import Ref, ref
@@ -15,11 +16,19 @@ from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import containers, is_finished
 from kubectl_ai_intellect.state.relations import workload_of
 
+LOST = "logs Pod: failed"
 PAGE = "500"
 """A question about one object reads at most one page of each kind around it."""
 LOGS_PER_CONTAINER = 2
 LOGS = 40
 QUIET_WORKLOADS = 15
+CUSTOM_KINDS = 20
+
+
+DECISIVE = frozenset(
+    "Pod Deployment StatefulSet DaemonSet Job Service EndpointSlice PersistentVolumeClaim NetworkPolicy".split()
+)
+"""Kinds (and logs) without which nobody can say that all is well."""
 
 
 @dataclass
@@ -31,6 +40,7 @@ class Reader:
     size: int = 0
     unread: dict[str, str] = field(default_factory=dict[str, str])
     logs: int = 0
+    logs_read: int = 0
 
     def start(self, scope: Scope, *, narrow: bool = False) -> State:
         """The State after the first look; `narrow` reads one page of each kind at first."""
@@ -49,11 +59,45 @@ class Reader:
         for answer in answers:
             self.requests += answer.requests
             self.size += answer.size
-            if answer.unread is not None and answer.unread.why in ("forbidden", "failed"):
-                what = f"{answer.read.what} {answer.read.of.kind}"
-                where = answer.read.of.namespace or "the cluster"
-                self.unread.setdefault(f"{what} in {where}", f"cannot {what} in {where}: {answer.unread.why}")
+            if answer.read.what == "logs":
+                self._log(answer)
+            elif answer.unread is not None and (answer.unread.why != "not-served" or answer.read.of.kind in DECISIVE):
+                self._note(answer, answer.unread.why)
         return answers
+
+    def _note(self, answer: Fetched, why: str) -> None:
+        if answer.read.what != "can-i":
+            what = f"{answer.read.what} {answer.read.of.kind}"
+            where = answer.read.of.namespace or "the cluster"
+            self.unread.setdefault(f"{what} in {where}", f"cannot {what} in {where}: {why}")
+
+    def _log(self, answer: Fetched) -> None:
+        """A log that is gone (rotated away, its container removed) is no blindness; none at all is."""
+        if answer.unread is None:
+            self.logs_read += 1
+            self.unread.pop(LOST, None)
+        elif answer.unread.why != "failed":
+            self._note(answer, answer.unread.why)
+        elif not self.logs_read:
+            self.unread[LOST] = f"cannot read logs in {answer.read.of.namespace}: {answer.unread.message or 'failed'}"
+
+    def custom(self, scope: Scope) -> list[Read]:
+        """Lists of the custom resources that may live in the scope: what they say of themselves in their conditions."""
+        try:
+            served = self.source.resources()
+        except ClusterError:  # discovery is refused or broken: then there is nothing to list
+            return []
+        kinds = [
+            Ref(each.group, each.kind, scope.namespace, "")
+            for each in served
+            if each.namespaced and "list" in each.verbs and "." in each.group and not each.group.endswith(".k8s.io")
+        ]
+        return [Read("list", kind, (("limit", "100"),)) for kind in dict.fromkeys(kinds)][:CUSTOM_KINDS]
+
+    @property
+    def blind(self) -> bool:
+        """Whether something could not be read that a clean bill of health needs."""
+        return any(what.split()[1] in DECISIVE for what in self.unread)
 
     def _affordable(self, state: State, reads: Iterable[Read]) -> list[Read]:
         """One pod speaks for its siblings: at most two pods of a workload, the same container of each."""

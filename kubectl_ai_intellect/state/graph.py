@@ -134,7 +134,7 @@ class State:
             items = [item for item in items if item.ref.namespace == namespace]
         answer = self._list_answer(group, kind, namespace or "")
         unread = answer.unread if answer else Unread(Ref(group, kind, namespace or "", ""))
-        return Listing(tuple(items), bool(answer and answer.complete and not answer.unread), unread)
+        return Listing(tuple(items), bool(answer and answer.complete and answer.unread is None), unread)
 
     def listed(self, what: Ref) -> bool:
         """Whether a list of this kind was asked for here, with whatever answer."""
@@ -192,7 +192,7 @@ class State:
     def events_known(self, namespace: str) -> bool:
         """Whether silence means something: the events of this namespace were read in full."""
         answer = self._list_answer("", "Event", namespace)
-        return bool(answer and not answer.unread and answer.complete)
+        return bool(answer and answer.unread is None and answer.complete)
 
     # -- logs ----------------------------------------------------------------------------------------------------
 

@@ -294,13 +294,15 @@ def exits_zero(state: State, symptom: Symptom) -> Iterable[Finding]:
     if place:
         mends.append(Mend("Run something that stays in the foreground", (set_field(workload, *place[1], "command", value=["<COMMAND>"]),),
                           unknown=("<COMMAND>: the long-running form of the program; work that is meant to end belongs in a Job",)))  # fmt: skip
+    guarded = any(each.spec.get(probe) for probe in ("livenessProbe", "startupProbe"))
     last = [f"its last line is: {digest.last_lines[-1]}" for digest, _ in logs(state, symptom.at) if digest.last_lines][
         :1
     ]
     yield Finding(
         "container/exits-zero",
         workload,
-        "proved",
+        # With no event left, a probe's kill that the program took with grace looks the same.
+        "likely" if guarded and not state.events(pod.ref) else "proved",
         f"container {each.name} runs {ran}, which ends by itself with exit code 0; restartPolicy Always starts it again, "
         "with growing delay",
         supports=(field(symptom.at.whole(), f"container {each.name} ended with Completed (exit 0), {each.restarts} restarts"),

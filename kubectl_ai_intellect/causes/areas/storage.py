@@ -353,15 +353,15 @@ def provisioner_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
     waits = [one for one in events if one.reason == "ExternalProvisioning"]
     asked = claim.annotations.get("volume.kubernetes.io/storage-provisioner")
     old = claim.created is not None and state.now - claim.created > PATIENCE
-    if not old or not (waits or asked):
-        return
     unregistered = state.all("CSIDriver").complete and state.absent(ref("CSIDriver", "", name))
+    if not (waits or asked) or not (old or unregistered):  # one that runs may just need a moment
+        return
     facts = [*(told(one) for one in waits[:1]),
              field(ref("StorageClass", "", class_of(claim) or ""), f"StorageClass {class_of(claim)} has provisioner {name}")]  # fmt: skip
     if unregistered:
         facts.append(listed("CSIDriver", "", f"no CSI driver {name} is registered"))
     yield Finding(
-        "storage/provisioner-missing", symptom.at, "proved" if waits and state.events_known(symptom.at.namespace) else "likely",
+        "storage/provisioner-missing", symptom.at, "proved" if old and waits and state.events_known(symptom.at.namespace) else "likely",
         f"the claim {claim.ref.name} waits for the provisioner {name} of class {class_of(claim)}, and no such provisioner "
         "has answered: none seems to run",
         supports=tuple(facts),
