@@ -26,7 +26,17 @@ CUSTOM_KINDS = 20
 
 
 DECISIVE = frozenset(
-    "Pod Deployment StatefulSet DaemonSet Job Service EndpointSlice PersistentVolumeClaim NetworkPolicy".split()
+    [
+        "Pod",
+        "Deployment",
+        "StatefulSet",
+        "DaemonSet",
+        "Job",
+        "Service",
+        "EndpointSlice",
+        "PersistentVolumeClaim",
+        "NetworkPolicy",
+    ]
 )
 """Kinds (and logs) without which nobody can say that all is well."""
 
