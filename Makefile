@@ -61,7 +61,7 @@ fmt: setup  ## format and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: setup  ## pyright, strict
+types: setup-local  ## pyright, strict
 	$(BIN)/pyright
 
 layers: setup  ## lower rooms never import higher ones
