@@ -14,8 +14,8 @@ from pathlib import Path
 from tests.scenarios.scenario import Scenario
 
 VARIABLE = "INTELLECT_SCENARIOS"
-STAGED_IN_CI = 40
-"""Scenarios on a real node that a run of CI stages; what a node bears in about ten minutes on two cores."""
+STAGED_IN_CI = 16
+"""Scenarios on a real node that a run of CI stages; kept small while CI also builds and asks every recording."""
 FEW = 60
 """Up to so many on a node, CI stages all."""
 
