@@ -153,8 +153,9 @@ def test_pulls_fail_as_a_registry_says(space: Space) -> None:
         "closed": "connection refused",
     }
     for pod, words in said.items():
-        until(lambda pod=pod, words=words: words in space.events(pod), 40)
-        assert space.waits_for(pod) in ("ErrImagePull", "ImagePullBackOff")
+        until(lambda pod=pod, words=words: words in space.events(pod), 90)
+        # the event is told before the status that goes with it
+        until(lambda pod=pod: space.waits_for(pod) in ("ErrImagePull", "ImagePullBackOff"), 30)
 
 
 def test_pulls_succeed_with_the_right_name_and_credentials(space: Space) -> None:
