@@ -123,7 +123,9 @@ def _announce(plan: Plan, programs: Programs, seconds: float) -> None:
         "programs": programs.names(),
         "seconds": round(seconds, 2),
     }
-    (plan.directory / "kubectl").symlink_to(plan.binaries["kubectl"])
+    kubectl = plan.directory / "kubectl"
+    kubectl.unlink(missing_ok=True)  # an earlier cluster in this directory, gone without its teardown
+    kubectl.symlink_to(plan.binaries["kubectl"])
     part = plan.directory / f"{READY}.part"
     part.write_text(json.dumps(facts, indent=1))
     part.rename(plan.directory / READY)
