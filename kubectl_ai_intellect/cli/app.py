@@ -41,6 +41,9 @@ Commands:
 Options:
   -n, --namespace NAME    the namespace (default: the context's)
   -A, --all-namespaces    the whole cluster
+  -l, --selector LABELS   only what these labels pick: app=web, tier in (a,b)
+  -c, --container NAME    only this container
+      --since DURATION    leave out events and log lines older than this
   -o, --output FORM       text, wide, json, yaml, markdown, html
   -v                      how it was found: hypotheses, commands, times
       --timeout DURATION  the best answer within this time (30s, 2m)
@@ -70,7 +73,7 @@ def run(arguments: Sequence[str]) -> int:
     if arguments and arguments[0] == first and first in GROUPS and _takes_action(first, arguments[1:]):
         return _group(first, arguments[1:])
     options = parse(arguments)
-    if not options.words and not options.resume:
+    if not options.words and not options.resume and not options.selector:
         print(HELP)
         return 0
     if not options.forced and first == "scan" and len(options.words) == 1:

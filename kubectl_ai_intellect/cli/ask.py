@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from kubectl_ai_intellect.cli.flags import Options
@@ -71,12 +72,14 @@ def ask_source(options: Options, source: Source, progress: Callable[[str], None]
     namespace = options.flags.namespace or source.namespace or "default"
     target = None if options.forced else target_of(options.words, namespace, source)
     everywhere = options.flags.all_namespaces and target is None
-    scope = Scope("" if everywhere else namespace, target)
+    scope = Scope("" if everywhere else namespace, target, options.selector, options.container)
     question = " ".join(options.words)
     if target is not None:
         question = f"what is wrong with {target.short}"
+    elif not question and options.selector:
+        question = f"what is wrong with the pods {options.selector}"
     deadline = time.monotonic() + options.seconds if options.seconds else None
-    desk = Desk(Reader(source), scope, question, deadline=deadline)
+    desk = Desk(Reader(source, since=options.lookback), scope, question, deadline=deadline)
     answering = Answering(desk, source.context, namespace, interactive=choose is not None, whole=everywhere)
     progress(f"reading {answering.where()}")
     from kubectl_ai_intellect.investigate.graph import investigate
@@ -111,10 +114,8 @@ def _take_up(answering: Any, past: Any, resumed: bool) -> None:
         desk.question = values.get("question") or ""
     namespace = values.get("namespace") or desk.scope.namespace
     target = values.get("target") or []
-    from kubectl_ai_intellect.investigate.scope import Scope
-
     aimed = Ref(*target) if target and not resumed and desk.scope.target is None else desk.scope.target
-    desk.scope = Scope(namespace, aimed)
+    desk.scope = replace(desk.scope, namespace=namespace, target=aimed)
     if resumed:
         answering.interactive = True
 

@@ -27,6 +27,11 @@ OWN: dict[str, str] = {
     "--color": "color",
     "--fail-on": "fail_on",
     "--ignore": "ignore",
+    "-l": "selector",
+    "--selector": "selector",
+    "-c": "container",
+    "--container": "container",
+    "--since": "since",
 }
 SWITCHES: dict[str, str] = {
     "-v": "verbose",
@@ -51,10 +56,17 @@ class Options:
     fail_on: str = ""
     ignore: str = ""
     verbose: int = 0
+    selector: str = ""
+    container: str = ""
+    since: str = ""
     resume: bool = False
     help: bool = False
     words: tuple[str, ...] = ()
     forced: bool = False  # after `--`, the words are a question whatever they look like
+
+    @property
+    def lookback(self) -> timedelta | None:
+        return duration(self.since, "--since") if self.since else None
 
     @property
     def seconds(self) -> float | None:
@@ -86,7 +98,7 @@ def parse(arguments: Sequence[str]) -> Options:
         elif name in GLOBAL or name in OWN:
             table, into = (GLOBAL, flags) if name in GLOBAL else (OWN, own)
             into[table[name]] = value if equals else _next(word, rest)
-        elif re.match(r"^-[nos][^-=\s].*", word):  # -nshop, -ojson
+        elif re.match(r"^-[noslc][^-=\s].*", word):  # -nshop, -ojson
             table, into = (GLOBAL, flags) if word[:2] in GLOBAL else (OWN, own)
             into[table[word[:2]]] = word[2:].removeprefix("=")
         elif word.startswith("-") and len(word) > 1 and not re.match(r"^-\d", word):
@@ -128,7 +140,22 @@ def _checked(options: Options) -> Options:
         raise UsageError(f"--fail-on {options.fail_on} is not a severity; take critical, high, medium or low")
     if options.timeout:
         duration(options.timeout, "--timeout")
+    if options.since:
+        duration(options.since, "--since")
+    if options.selector:
+        _must_select(options.selector)
     return replace(options, output=form)
+
+
+def _must_select(text: str) -> None:
+    from kubectl_ai_intellect.state.selectors import parsed
+
+    try:
+        parsed(text)
+    except ValueError as problem:
+        raise UsageError(
+            f'-l {text}: "{problem}" is not a label requirement; write it like app=web or tier in (a,b)'
+        ) from problem
 
 
 def duration(text: str, flag: str) -> timedelta:

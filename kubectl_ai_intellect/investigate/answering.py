@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kubectl_ai_intellect import inform
 from kubectl_ai_intellect.causes.base import role
 from kubectl_ai_intellect.investigate.conclude import Ledger, healthy, inconclusive, named, verdict_of
 from kubectl_ai_intellect.investigate.desk import Desk
-from kubectl_ai_intellect.investigate.scope import Scope
+from kubectl_ai_intellect.investigate.scope import Scope, selected
 from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Read, get_of, list_of
 from kubectl_ai_intellect.question import Asked, Resolution, resolve, understand
 from kubectl_ai_intellect.report import Answer, Diagnosis, Passage, Report, Table, Usage, Verdict
+from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.pods import containers
+from kubectl_ai_intellect.state.relations import WORKLOADS, workload_of
 
 Explain = Callable[["Answering", Diagnosis], Diagnosis]
 
@@ -40,9 +43,9 @@ class Answering:
     def understand(self) -> None:
         self.asked = understand(self.desk.question)
         if self.asked.namespace:
-            self.desk.scope = Scope(self.asked.namespace)
+            self.desk.scope = replace(self.desk.scope, namespace=self.asked.namespace, target=None)
         elif self.asked.everywhere and self.desk.scope.target is None:
-            self.desk.scope = Scope("")
+            self.desk.scope = replace(self.desk.scope, namespace="")
 
     def read(self) -> None:
         """Read the scope, and find in it what the words mean."""
@@ -61,6 +64,8 @@ class Answering:
             self._resolve(asked)
         else:
             self._must_exist(self.desk.scope.target)
+        if self.table is None:
+            self.table = nothing_picked(self.desk.known, self.desk.scope)
 
     def _namespace_exists(self) -> None:
         namespace = self.desk.scope.namespace
@@ -79,7 +84,7 @@ class Answering:
         self.resolution = resolve(self.desk.known, asked, self.desk.symptoms)
         if self.resolution.namespace and self.resolution.namespace != namespace:
             namespace = self.resolution.namespace
-            self.desk.scope = Scope(namespace)
+            self.desk.scope = replace(self.desk.scope, namespace=namespace)
             state = self.desk.reader.start(self.desk.scope)
             self.desk.state = self.desk.reader.more(state, inform.needs(asked, namespace))
             self.desk.think()
@@ -89,9 +94,10 @@ class Answering:
         if self.table is not None:
             return
         self.desk.think()
-        found = self.resolution = resolve(self.desk.known, asked, self.desk.symptoms)
+        about = self.desk.focus if self.desk.scope.selector else self.desk.symptoms
+        found = self.resolution = resolve(self.desk.known, asked, about)
         if found.namespace and found.namespace != self.desk.scope.namespace:
-            self.desk.scope = Scope(found.namespace)
+            self.desk.scope = replace(self.desk.scope, namespace=found.namespace)
             self.desk.state = self.desk.reader.start(self.desk.scope)
             self.desk.think()
             found = self.resolution = resolve(self.desk.known, asked, self.desk.symptoms)
@@ -144,7 +150,8 @@ class Answering:
 
     def aim(self, target: Ref) -> None:
         """Take this object for what the question is about."""
-        self.desk.scope = Scope(target.namespace or self.desk.scope.namespace, target)
+        namespace = target.namespace or self.desk.scope.namespace
+        self.desk.scope = replace(self.desk.scope, namespace=namespace, target=target)
         if target.kind in ("Node", "Namespace"):
             self.desk.state = self.desk.known.including(self.desk.reader.start(self.desk.scope).fetched.values())
         self.desk.think()
@@ -234,7 +241,35 @@ class Answering:
         scope = self.desk.scope
         if scope.target is not None:
             return f"{scope.target.short}" + (f" of namespace {scope.namespace}" if scope.namespace else "")
+        if scope.selector:
+            return f"what {scope.selector} picks in {scope.namespace or 'all namespaces'}"
         return f"namespace {scope.namespace}" if scope.namespace else "the cluster"
+
+
+def nothing_picked(state: State, scope: Scope) -> Table | None:
+    """What -l or -c asks for and is not there; None where it is."""
+    where = f"-n {scope.namespace}" if scope.namespace else "-A"
+    inside = f"in namespace {scope.namespace}" if scope.namespace else "in the cluster"
+    picked = selected(state, scope) if scope.selector else []
+    if scope.selector and not picked and state.all("Pod", scope.namespace or None).complete:
+        return Table(status="not_found", text=f"nothing {inside} has the labels {scope.selector}",
+                     command=f"kubectl get pods {where} --show-labels")  # fmt: skip
+    if scope.container:
+        pods = [each for each in state.all("Pod", scope.namespace or None) if _is_of(state, each.ref, scope, picked)]
+        names = list(dict.fromkeys(one.name for pod in pods for one in containers(pod)))
+        if names and scope.container not in names:
+            about = scope.target.short if scope.target else inside
+            return Table(status="not_found", text=f'no container "{scope.container}" {about}; it has {", ".join(names[:9])}'
+                         if scope.target else f'no pod {inside} has a container "{scope.container}"',
+                         command=f"kubectl get pods {where} -o custom-columns=POD:.metadata.name,CONTAINERS:.spec.containers[*].name")  # fmt: skip
+    return None
+
+
+def _is_of(state: State, pod: Ref, scope: Scope, picked: Sequence[Ref]) -> bool:
+    """Whether a pod is the target, the target's, or among those picked."""
+    if scope.target is not None and (scope.target.kind == "Pod" or scope.target.kind in WORKLOADS):
+        return pod == scope.target or workload_of(state, pod) == scope.target
+    return not scope.selector or pod in picked
 
 
 def _rank(verdict: Verdict) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from kubectl_ai_intellect.causes.assess import known
 from kubectl_ai_intellect.causes.needs import first_look, of_routes
@@ -12,6 +14,7 @@ from kubectl_ai_intellect.evidence.logs import digest
 from kubectl_ai_intellect.investigate.scope import Scope
 from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Fetched, Read, Source, get_of, list_of, logs_of
+from kubectl_ai_intellect.state.events import event
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import containers, is_finished
 from kubectl_ai_intellect.state.relations import workload_of
@@ -51,6 +54,7 @@ class Reader:
     unread: dict[str, str] = field(default_factory=dict[str, str])
     logs: int = 0
     logs_read: int = 0
+    since: timedelta | None = None  # events and log lines older than this are left out
 
     def start(self, scope: Scope, *, narrow: bool = False) -> State:
         """The State after the first look; `narrow` reads one page of each kind at first."""
@@ -65,7 +69,7 @@ class Reader:
         return state.including(self.fetch(chosen)) if chosen else state
 
     def fetch(self, reads: Sequence[Read]) -> list[Fetched]:
-        answers = self.source.fetch(list(reads)) if reads else []
+        answers = self._asked(reads) if reads else []
         for answer in answers:
             self.requests += answer.requests
             self.size += answer.size
@@ -74,6 +78,18 @@ class Reader:
             elif answer.unread is not None and (answer.unread.why != "not-served" or answer.read.of.kind in DECISIVE):
                 self._note(answer, answer.unread.why)
         return answers
+
+    def _asked(self, reads: Sequence[Read]) -> list[Fetched]:
+        if self.since is None:
+            return self.source.fetch(list(reads))
+        seconds = str(max(1, int(self.since.total_seconds())))
+        sent = [
+            read._replace(options=(*read.options, ("since", seconds))) if read.what == "logs" else read
+            for read in reads
+        ]
+        oldest = self.source.now() - self.since
+        answers = zip(reads, self.source.fetch(sent), strict=True)
+        return [replace(answer, read=read, items=_young(answer.items, read, oldest)) for read, answer in answers]
 
     def _note(self, answer: Fetched, why: str) -> None:
         if answer.read.what != "can-i":
@@ -122,6 +138,13 @@ class Reader:
                 self.logs += 1
             chosen.append(read)
         return chosen
+
+
+def _young(items: tuple[Mapping[str, Any], ...], read: Read, oldest: datetime) -> tuple[Mapping[str, Any], ...]:
+    """Events that were seen since; everything else as it is."""
+    if read.of.kind != "Event":
+        return items
+    return tuple(each for each in items if (last := event(each).last) is None or last >= oldest)
 
 
 def first_reads(scope: Scope, narrow: bool = False) -> list[Read]:

@@ -10,6 +10,7 @@ from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.state.calls import called
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.relations import WORKLOADS, Relation, near, owner_refs, pods_of, workload_of
+from kubectl_ai_intellect.state.selectors import expression_matches, parsed
 
 LATENT = frozenset(
     [
@@ -37,10 +38,12 @@ CLUSTER = frozenset({"node-not-ready", "component-silent", "api-unavailable", "w
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """One object, one namespace, or ("" as namespace) the whole cluster."""
+    """One object, what a label selector picks, one namespace, or ("" as namespace) the whole cluster."""
 
     namespace: str
     target: Ref | None = None
+    selector: str = ""  # as after kubectl's -l
+    container: str = ""  # only this one of each pod
 
     @property
     def everywhere(self) -> bool:
@@ -102,18 +105,51 @@ def unreached(state: State, symptom: Symptom, target: Ref) -> bool:
     return any(service == target or target in near(state, service, Relation.SELECTS) for service in failing)
 
 
+def selected(state: State, scope: Scope) -> list[Ref]:
+    """The pods, workloads and Services that the scope's selector picks."""
+    wanted = parsed(scope.selector)
+    kinds = ("Pod", "Service", "Ingress", "PersistentVolumeClaim", *WORKLOADS)
+    return [
+        each.ref
+        for kind in kinds
+        for each in state.all(kind, scope.namespace or None)
+        if all(expression_matches(one, each.labels) for one in wanted)
+    ]
+
+
+def of_container(symptoms: list[Symptom], container: str) -> list[Symptom]:
+    """Those of one container; a pod's as a whole where the container shows none of its own."""
+    own = [each for each in symptoms if each.at.kind == "Pod" and each.at.part == container]
+    others = [each for each in symptoms if each.at.kind != "Pod"]
+    return own + others if own else [each for each in symptoms if each.at.kind != "Pod" or not each.at.part]
+
+
 def focus(state: State, symptoms: Sequence[Symptom], scope: Scope) -> list[Symptom]:
-    """The symptoms a question is about, the latent ones left out unless they are at the very target."""
+    """The symptoms a question is about, within its container where it names one."""
+    mine = _focus(state, symptoms, scope)
+    return of_container(mine, scope.container) if scope.container else mine
+
+
+def _focus(state: State, symptoms: Sequence[Symptom], scope: Scope) -> list[Symptom]:
+    """The latent ones are left out unless they are at the very target."""
     if scope.target is not None and scope.target.kind != "Namespace":
         places = around(state, scope.target)
         mine = [each for each in symptoms if each.at.whole() in places or unreached(state, each, scope.target)]
         own = [each for each in mine if each.kind not in LATENT or each.at.whole() == scope.target.whole()]
         return own or mine
+    if scope.selector:
+        targets = selected(state, scope)
+        places = {place for each in targets for place in around(state, each)}
+        mine = [each for each in symptoms if each.at.whole() in places
+                or any(unreached(state, each, target) for target in targets)]  # fmt: skip
+        return [each for each in mine if each.kind not in LATENT or each.at.whole() in targets]
     inside = [each for each in symptoms if within(each, scope)]
     return [each for each in inside if each.kind not in LATENT]
 
 
 def latent(symptoms: Iterable[Symptom], scope: Scope) -> list[Symptom]:
+    if scope.selector:
+        return []  # those at what the selector picks are in focus already
     return [each for each in symptoms if each.kind in LATENT and within(each, scope)]
 
 
@@ -127,4 +163,4 @@ def within(symptom: Symptom, scope: Scope) -> bool:
     return symptom.at.namespace == scope.namespace and symptom.kind not in CLUSTER
 
 
-__all__ = ["CLUSTER", "LATENT", "Scope", "around", "focus", "latent", "within"]
+__all__ = ["CLUSTER", "LATENT", "Scope", "around", "focus", "latent", "selected", "within"]

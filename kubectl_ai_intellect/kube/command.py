@@ -365,6 +365,7 @@ def _printed_words(read: Read) -> list[str]:
     if read.what == "logs":
         words = ["logs", of.name, *where, *(["-c", of.part] if of.part else [])]
         words += ["--previous"] if read.option("previous") == "true" else []
+        words += [f"--since={read.option('since')}s"] if read.option("since") else []
         return [*words, *([f"--tail={read.option('tail')}"] if read.option("tail") else [])]
     if read.what == "can-i":
         subresource = [f"--subresource={read.option('subresource')}"] if read.option("subresource") else []

@@ -213,6 +213,7 @@ class Cluster:
             query = [("tailLines", str(tail)), ("limitBytes", str(LOG_BYTES))]
             query += [("container", read.of.part)] if read.of.part else []
             query += [("previous", "true")] if read.option("previous") == "true" else []
+            query += [("sinceSeconds", read.option("since"))] if read.option("since") else []
             answer = self._transport.get(path, query, "*/*", limit=LOG_BYTES, tries=1)
             size, requests = size + len(answer.body), requests + 1
             if not answer.ok:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+_SET = re.compile(r"(?P<key>\S+)\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)", re.IGNORECASE)
+_EQUAL = re.compile(r"(?P<key>[^\s!=]+)\s*(?P<operator>==|!=|=)\s*(?P<values>[^\s!=()]*)")
+_KEY = re.compile(r"!?\s*[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 
 def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
@@ -41,4 +46,22 @@ def equals(selector: Mapping[str, str] | None, labels: Mapping[str, str]) -> boo
     return bool(selector) and all(labels.get(key) == value for key, value in (selector or {}).items())
 
 
-__all__ = ["equals", "expression_matches", "matches"]
+def parsed(text: str) -> Sequence[Mapping[str, Any]]:
+    """The requirements of a selector as it stands after kubectl's -l; ValueError where it is none."""
+    requirements: list[Mapping[str, Any]] = []
+    for part in re.split(r",(?![^()]*\))", text):
+        term = part.strip()
+        found = _SET.fullmatch(term) or _EQUAL.fullmatch(term)
+        if found:
+            values = [each.strip() for each in found["values"].split(",")]
+            negative = found["operator"].lower() in ("notin", "!=")
+            requirements.append({"key": found["key"], "operator": "NotIn" if negative else "In", "values": values})
+        elif _KEY.fullmatch(term):
+            operator = "DoesNotExist" if term.startswith("!") else "Exists"
+            requirements.append({"key": term.lstrip("! "), "operator": operator})
+        else:
+            raise ValueError(term)
+    return requirements
+
+
+__all__ = ["equals", "expression_matches", "matches", "parsed"]
