@@ -89,3 +89,21 @@ def test_waiting_for_the_first_consumer_is_normal() -> None:
 def test_a_fitting_free_volume_is_no_mismatch() -> None:
     state = state_of(claim("storageClassName: manual") + volume("storageClassName: manual"), complete=LISTED)
     assert not assess(state, derive(state), causes()).roots
+
+
+def test_of_many_volumes_the_one_whose_class_is_nearly_meant() -> None:
+    """Volumes made for other claims fit in all but their class, too; their names may not decide."""
+    neighbours = "".join(
+        volume(f"storageClassName: {name}").replace("name: vol,", f"name: {at},")
+        for at, name in (("a", "nfs-2f81c0"), ("m", "manual-a1b2c3"), ("z", "slow-77d0e1"))
+    )
+    state = state_of(claim("storageClassName: manaul-a1b2c3") + neighbours, complete=LISTED)
+    (root,) = assess(state, derive(state), causes()).roots
+    assert root.finding.cause == "storage/class-mismatch"
+    assert "manual-a1b2c3" in root.finding.says
+
+
+def test_volumes_of_other_classes_are_not_meant_by_a_class_that_is_missing() -> None:
+    others = volume("storageClassName: nfs") + volume("storageClassName: slow-disk").replace("name: vol,", "name: two,")
+    state = state_of(claim("storageClassName: premium") + others, complete=LISTED)
+    assert [root.finding.cause for root in assess(state, derive(state), causes()).roots] == ["storage/class-missing"]

@@ -137,8 +137,33 @@ def _static(state: State, claim: Object) -> Lack | None:
     ]
     if not near_by or any(not found for found, _ in apart):
         return None
-    found, volume = min(near_by, key=lambda one: (len(one[0]), ORDER.index(one[0][0]), one[1].ref.name))
+    found, volume = min(
+        near_by, key=lambda one: (len(one[0]), ORDER.index(one[0][0]), -_alike(claim, one[1]), one[1].ref.name)
+    )
+    if (
+        found == ["class"]
+        and not wanted
+        and len(near_by) > 1
+        and _alike(claim, volume) < ALIKE
+        and _no_class(state, claim)
+    ):
+        return None  # several of other classes would do, and none looks meant: what lacks is the claim's own class
     return Lack(IDS[found[0]], _between(claim, volume, found[0]), volume)
+
+
+ALIKE = 0.6
+"""From here on two names of classes may be one, mistyped."""
+
+
+def _alike(claim: Object, volume: Object) -> float:
+    """How near the name of the volume's class comes to that of the claim's."""
+    names = ((class_of(claim) or ""), (volume.spec.get("storageClassName") or ""))
+    return difflib.SequenceMatcher(None, *names).ratio()
+
+
+def _no_class(state: State, claim: Object) -> bool:
+    name = class_of(claim)
+    return bool(name) and state.find(ref("StorageClass", "", name)) is None
 
 
 def _by_hand(state: State, found: list[str], volume: Object) -> bool:
