@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from kubectl_ai_intellect.cli.doctor import doctor, is_doctor
 from kubectl_ai_intellect.cli.flags import Options, parse
 from kubectl_ai_intellect.errors import UsageError
 
@@ -26,8 +27,10 @@ Examples:
   kubectl intellect why is checkout down -n payments
   kubectl intellect deployment/cart -o json
   kubectl intellect how many pods are not ready -A
+  kubectl describe pod cart-0 | kubectl intellect what is wrong
   kubectl intellect scan -A --fail-on high
   kubectl intellect demo
+  kubectl intellect doctor
 
 Commands:
   scan         every root cause in a namespace or the cluster, worst first
@@ -36,6 +39,9 @@ Commands:
   runbook      search and manage runbooks and your own documents
   model        list, pull, import, verify, use or remove local models
   config       show or set the configuration
+  doctor       check what answers need, say what each fault costs, and print the role to ask for
+  bundle       carry plugin, model, runbooks and index to a machine without a network
+  completion   what the Tab key completes, through kubectl's own completion
   version      print the version
 
 Options:
@@ -51,6 +57,7 @@ Options:
       --from FILE         answer from a case file instead of a cluster
       --continue          go on from the last investigation: choose where it waited, or ask on about its object
       --color WHEN        auto, always or never (NO_COLOR is heard)
+  -                       wait for what is piped in, however long it takes
       --                  what follows is a question, whatever its words
 
 kubectl's global flags (--context, --kubeconfig, --as, --request-timeout, ...) mean what they mean to kubectl.
@@ -62,6 +69,8 @@ GROUPS: dict[str, frozenset[str]] = {
     "model": frozenset({"list", "pull", "import", "verify", "use", "remove", "bench"}),
     "config": frozenset({"show", "set"}),
     "case": frozenset({"show", "ask", "replay", "share"}),
+    "bundle": frozenset({"create", "install"}),
+    "completion": frozenset({"bash", "zsh", "fish", "install"}),
 }
 """Commands that take an action as their second word."""
 
@@ -72,8 +81,10 @@ def run(arguments: Sequence[str]) -> int:
     first = words[0] if words else ""
     if arguments and arguments[0] == first and first in GROUPS and _takes_action(first, arguments[1:]):
         return _group(first, arguments[1:])
+    if first == "doctor" and is_doctor(arguments):
+        return doctor(arguments[1:])
     options = parse(arguments)
-    if not options.words and not options.resume and not options.selector:
+    if not options.words and not options.resume and not options.selector and not options.piped:
         print(HELP)
         return 0
     if not options.forced and first == "scan" and len(options.words) == 1:
@@ -132,6 +143,9 @@ def telling(options: Options) -> tuple[Callable[[str], None], Callable[[], None]
 
 
 def _answer(options: Options) -> int:
+    from kubectl_ai_intellect.cli.stdin import Piped
+
+    piped = Piped(options.piped)
     from kubectl_ai_intellect.cli.ask import ask, ask_number
 
     terminal = sys.stdin.isatty() and sys.stdout.isatty() and options.output in ("text", "wide")
@@ -142,7 +156,7 @@ def _answer(options: Options) -> int:
         return ask_number(options)
 
     try:
-        report = ask(options, progress=step, choose=choose if terminal else None)
+        report = ask(options, progress=step, choose=choose if terminal else None, piped=piped.text)
     finally:
         done()
     shown(report, options)

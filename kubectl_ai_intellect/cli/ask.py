@@ -47,22 +47,32 @@ def target_of(words: tuple[str, ...], namespace: str, source: Source) -> Ref | N
 
 
 def ask(
-    options: Options, *, progress: Callable[[str], None], choose: Callable[[list[str]], int | None] | None
+    options: Options,
+    *,
+    progress: Callable[[str], None],
+    choose: Callable[[list[str]], int | None] | None,
+    piped: Callable[[], str] = lambda: "",
 ) -> Report:
-    """Answer one question."""
+    """Answer one question; `piped` gives what came through standard input."""
     source = open_source(options)
     if options.record:
         from kubectl_ai_intellect.evidence.redact import redact
         from kubectl_ai_intellect.kube.case import Recorder
 
         recorder = Recorder(source, redact)
-        report = ask_source(options, recorder, progress, choose)
+        report = ask_source(options, recorder, progress, choose, piped)
         recorder.write(options.record, question=" ".join(options.words))
         return report
-    return ask_source(options, source, progress, choose)
+    return ask_source(options, source, progress, choose, piped)
 
 
-def ask_source(options: Options, source: Source, progress: Callable[[str], None], choose: Any) -> Report:
+def ask_source(
+    options: Options,
+    source: Source,
+    progress: Callable[[str], None],
+    choose: Any,
+    piped: Callable[[], str] = lambda: "",
+) -> Report:
     """Answer one question from a source that stands already: a cluster's, a recording's, a changed recording's."""
     from kubectl_ai_intellect.investigate.answering import Answering
     from kubectl_ai_intellect.investigate.desk import Desk
@@ -78,9 +88,16 @@ def ask_source(options: Options, source: Source, progress: Callable[[str], None]
         question = f"what is wrong with {target.short}"
     elif not question and options.selector:
         question = f"what is wrong with the pods {options.selector}"
+    text = piped()
+    if text.strip():
+        question = question or "what is wrong here"
     deadline = time.monotonic() + options.seconds if options.seconds else None
     desk = Desk(Reader(source, since=options.lookback), scope, question, deadline=deadline)
     answering = Answering(desk, source.context, namespace, interactive=choose is not None, whole=everywhere)
+    if text.strip():
+        from kubectl_ai_intellect.question import read_pasted
+
+        answering.pasted = read_pasted(text)
     progress(f"reading {answering.where()}")
     from kubectl_ai_intellect.investigate.graph import investigate
     from kubectl_ai_intellect.investigate.sessions import Sessions

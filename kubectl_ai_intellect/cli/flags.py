@@ -61,6 +61,7 @@ class Options:
     since: str = ""
     resume: bool = False
     help: bool = False
+    piped: bool = False  # a lone `-`: standard input will hold something
     words: tuple[str, ...] = ()
     forced: bool = False  # after `--`, the words are a question whatever they look like
 
@@ -87,7 +88,9 @@ def parse(arguments: Sequence[str]) -> Options:
             forced = not words
             words += rest
             break
-        if word in ("-A", "--all-namespaces"):
+        if word == "-":
+            own["piped"] = True
+        elif word in ("-A", "--all-namespaces"):
             flags["all_namespaces"] = True
         elif name == "--insecure-skip-tls-verify":
             flags["insecure_skip_tls_verify"] = value != "false"

@@ -8,16 +8,18 @@ from dataclasses import dataclass, field, replace
 
 from kubectl_ai_intellect import inform
 from kubectl_ai_intellect.causes.base import role
-from kubectl_ai_intellect.investigate.conclude import Ledger, healthy, inconclusive, named, verdict_of
+from kubectl_ai_intellect.investigate.conclude import Ledger, healthy, inconclusive, named, unmatched, verdict_of
 from kubectl_ai_intellect.investigate.desk import Desk
 from kubectl_ai_intellect.investigate.scope import Scope, selected
-from kubectl_ai_intellect.kube.refs import Ref, ref
+from kubectl_ai_intellect.kube.refs import KNOWN, Ref, ref
 from kubectl_ai_intellect.kube.source import Read, get_of, list_of
-from kubectl_ai_intellect.question import Asked, Resolution, resolve, understand
+from kubectl_ai_intellect.question import Asked, Pasted, Resolution, resolve, understand
 from kubectl_ai_intellect.report import Answer, Diagnosis, Passage, Report, Table, Usage, Verdict
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import containers
 from kubectl_ai_intellect.state.relations import WORKLOADS, workload_of
+
+WITHOUT_NAMESPACE = frozenset(each.kind for each in KNOWN.values() if not each.namespaced)
 
 Explain = Callable[["Answering", Diagnosis], Diagnosis]
 
@@ -31,6 +33,7 @@ class Answering:
     namespace: str
     interactive: bool = False
     whole: bool = False  # -A, or the words ask about all namespaces
+    pasted: Pasted = field(default_factory=Pasted)  # what came through the pipe
     asked: Asked | None = None
     resolution: Resolution | None = None
     candidates: tuple[Ref, ...] = ()
@@ -42,10 +45,30 @@ class Answering:
 
     def understand(self) -> None:
         self.asked = understand(self.desk.question)
+        if self.pasted:
+            self.asked = self._take_in(self.asked)
         if self.asked.namespace:
             self.desk.scope = replace(self.desk.scope, namespace=self.asked.namespace, target=None)
         elif self.asked.everywhere and self.desk.scope.target is None:
             self.desk.scope = replace(self.desk.scope, namespace="")
+
+    def _take_in(self, asked: Asked) -> Asked:
+        """Let what was piped in say what the words leave out: the object, the namespace, that something is wrong."""
+        said, scope = self.pasted, self.desk.scope
+        intent = "diagnosis" if asked.intent == "decline" else asked.intent
+        asked = replace(asked, intent=intent, reason="" if intent == "diagnosis" else asked.reason)
+        if scope.target is not None or asked.names or not said.refs:
+            return asked
+        namespace = asked.namespace or said.namespace or None
+        if not said.single:
+            return replace(asked, namespace=namespace)
+        first = said.refs[0]
+        if not first.namespace and first.kind not in WITHOUT_NAMESPACE:
+            first = first._replace(namespace=asked.namespace or scope.namespace)
+        if first.kind not in ("Pod", "Namespace"):  # a pod may have been replaced, and is looked for by its name
+            self.desk.scope = replace(scope, target=first, namespace=first.namespace or scope.namespace)
+            return replace(asked, namespace=None)
+        return replace(asked, namespace=namespace or first.name, names=said.names, kind=asked.kind or first.kind)
 
     def read(self) -> None:
         """Read the scope, and find in it what the words mean."""
@@ -159,11 +182,11 @@ class Answering:
     def retrieve(self) -> None:
         """Ask the runbooks where symptoms stay open; a known cause finds its runbook by id."""
         assessment = self.desk.assessment
-        if assessment is None or assessment.roots or not (assessment.open or self.desk.focus):
+        if assessment is None or assessment.roots or not (assessment.open or self.desk.focus or self.pasted.lines):
             return
         from kubectl_ai_intellect import knowledge
 
-        facts = [f"{each.kind} {each.note}" for each in assessment.open[:5]]
+        facts = [f"{each.kind} {each.note}" for each in assessment.open[:5]] + list(self.pasted.lines)
         hits = knowledge.search(" ".join([self.desk.question, *facts]), k=3)
         self.passages = [
             Passage(runbook=hit.runbook_id, section=hit.section, text=hit.passage, score=hit.score) for hit in hits
@@ -215,6 +238,8 @@ class Answering:
             return inconclusive(assessment, ledger, missing, pending), self._elsewhere(ledger, [])
         if self.desk.reader.blind:
             return inconclusive(assessment, ledger, missing, []), self._elsewhere(ledger, [])
+        if self.pasted.lines:
+            return unmatched(self.pasted.lines, self.where(), missing), self._elsewhere(ledger, [])
         return healthy(self.where(), missing, assessment.advice), self._elsewhere(ledger, [])
 
     def _elsewhere(self, ledger: Ledger, told: Sequence[Verdict]) -> list[Verdict]:

@@ -357,4 +357,15 @@ def healthy(where: str, missing: Sequence[str], advice: Sequence[Finding] = ()) 
     )
 
 
-__all__ = ["Ledger", "confidence", "healthy", "inconclusive", "named", "said", "severity", "verdict_of"]
+def unmatched(lines: Sequence[str], where: str, missing: Sequence[str]) -> Verdict:
+    """What was piped in tells of a failure, and nothing in the scope shows one."""
+    return Verdict(
+        status="inconclusive",
+        title=f"What was piped in shows a failure that nothing in {where} accounts for",
+        severity="medium",
+        explanation=said(f"It says: {'; '.join(lines)}. No failing object was found in {where}."),
+        missing=[*missing, "the container that wrote it: name it, for example pod/NAME -c CONTAINER"],
+    )
+
+
+__all__ = ["Ledger", "confidence", "healthy", "inconclusive", "named", "said", "severity", "unmatched", "verdict_of"]

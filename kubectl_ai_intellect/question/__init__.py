@@ -1,6 +1,7 @@
 """Words → intent, target, time."""
 
+from kubectl_ai_intellect.question.pasted import Pasted, read_pasted
 from kubectl_ai_intellect.question.resolve import Resolution, resolve
 from kubectl_ai_intellect.question.words import Asked, Intent, understand
 
-__all__ = ["Asked", "Intent", "Resolution", "resolve", "understand"]
+__all__ = ["Asked", "Intent", "Pasted", "Resolution", "read_pasted", "resolve", "understand"]
