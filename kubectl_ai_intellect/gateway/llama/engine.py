@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kubectl_ai_intellect.native import load_cpu_code
+
 BATCH = 256
 
 
@@ -324,6 +326,7 @@ def library() -> Any:
     """The binding's C functions."""
     try:
         lib = importlib.import_module("llama_cpp.llama_cpp")
+        load_cpu_code()
     except (ImportError, OSError, RuntimeError) as error:
         raise EngineError("llama-cpp-python is not installed; pip install 'kubectl-ai-intellect[local]'") from error
     lib.llama_backend_init()

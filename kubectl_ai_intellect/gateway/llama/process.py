@@ -22,6 +22,7 @@ BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from kubectl_ai_intellect.gateway.llama.worker import main; main()"
 )
+PACKAGED_WORKER = "--model-worker"
 SPINS = "1000"  # about a microsecond
 # What the worker needs of our environment; keys and tokens are not among it.
 PASSED_ON = [
@@ -49,7 +50,7 @@ class WorkerProcess:
     def __init__(self) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
-            [sys.executable, "-c", BOOT, json.dumps([os.path.abspath(entry) for entry in sys.path])],
+            _command(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -194,6 +195,13 @@ def _ending(code: int | None) -> str:
     return f"exit code {code}"
 
 
+def _command() -> list[str]:
+    """This program once more, as the worker; a packaged one is its own interpreter (plugin/bundle/start.py)."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, PACKAGED_WORKER]
+    return [sys.executable, "-c", BOOT, json.dumps([os.path.abspath(entry) for entry in sys.path])]
+
+
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     # GGML_NO_BACKTRACE: else llama.cpp starts a debugger on itself when an assertion fails.
@@ -202,4 +210,4 @@ def _environment() -> dict[str, str]:
     return {"GOMP_SPINCOUNT": SPINS, **kept, "GGML_NO_BACKTRACE": "1", "PYTHONUTF8": "1"}
 
 
-__all__ = ["WorkerProcess"]
+__all__ = ["PACKAGED_WORKER", "WorkerProcess"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubectl_ai_intellect.knowledge.embedders import EmbedderError
 from kubectl_ai_intellect.knowledge.embedders.weights import ModelFile
+from kubectl_ai_intellect.native import load_cpu_code
 
 if TYPE_CHECKING:
     from kubectl_ai_intellect.knowledge.embedders import Vectors
@@ -53,6 +54,8 @@ def _free_cores() -> int:
 def _load(file: ModelFile) -> Any:
     try:
         import llama_cpp
+
+        load_cpu_code()
     except (ImportError, OSError, RuntimeError) as error:
         raise EmbedderError("llama-cpp-python is not installed; pip install 'kubectl-ai-intellect[local]'") from error
     settings: dict[str, Any] = {

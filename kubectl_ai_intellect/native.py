@@ -1,0 +1,34 @@
+"""llama.cpp's machine code for the CPU we run on, where it was compiled for several.
+
+Left to itself llama.cpp looks for that code beside the running program and then in the current directory, where
+anybody may have put something; so it is loaded from beside the binding before anything else is called.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+
+def load_cpu_code() -> None:
+    """Make llama.cpp ready to compute; RuntimeError where it has nothing for this CPU."""
+    ggml: Any = importlib.import_module("llama_cpp._ggml").libggml
+    if ggml.ggml_backend_reg_count():
+        return  # compiled for one kind of CPU, or loaded already
+    load: Any = ggml.ggml_backend_load_all_from_path
+    load.argtypes = [ctypes.c_char_p]
+    load.restype = None
+    load(os.fsencode(library_directory()))
+    if not ggml.ggml_backend_reg_count():
+        raise RuntimeError(f"llama.cpp has no code for this CPU in {library_directory()}")
+
+
+def library_directory() -> Path:
+    """Where the binding keeps its shared libraries."""
+    return Path(str(importlib.import_module("llama_cpp").__file__)).parent / "lib"
+
+
+__all__ = ["library_directory", "load_cpu_code"]
