@@ -9,13 +9,14 @@ from __future__ import annotations
 import ctypes
 import importlib
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 
 def load_cpu_code() -> None:
     """Make llama.cpp ready to compute; RuntimeError where it has nothing for this CPU."""
-    ggml: Any = importlib.import_module("llama_cpp._ggml").libggml
+    ggml = _ggml()
     if ggml.ggml_backend_reg_count():
         return  # compiled for one kind of CPU, or loaded already
     load: Any = ggml.ggml_backend_load_all_from_path
@@ -24,6 +25,17 @@ def load_cpu_code() -> None:
     load(os.fsencode(library_directory()))
     if not ggml.ggml_backend_reg_count():
         raise RuntimeError(f"llama.cpp has no code for this CPU in {library_directory()}")
+
+
+def _ggml() -> Any:
+    """The library whose list of backends llama.cpp reads, found through llama.cpp itself.
+
+    Where a file was copied for each of its names, opening one by its path would give a second library with a list
+    of its own. Windows finds no function through another library, but has one file only.
+    """
+    if sys.platform == "win32":
+        return importlib.import_module("llama_cpp._ggml").libggml
+    return importlib.import_module("llama_cpp.llama_cpp")._lib
 
 
 def library_directory() -> Path:
