@@ -15,11 +15,11 @@ STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:60rem;margin:0 auto;padding:1rem}
 h1{font-size:1.4rem;line-height:1.3;margin:.3rem 0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem;color:var(--mark)}
 .soft{color:var(--soft)}.verdict{border-left:.4rem solid var(--mark);padding:.2rem 1rem;background:var(--box)}
-pre{background:var(--box);border:1px solid var(--line);border-radius:.3rem;padding:.6rem;overflow-x:auto;margin:.3rem 0}
+pre{background:var(--box);border:1px solid var(--line);border-radius:.3rem;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere;margin:.3rem 0}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 svg text{fill:var(--ink);font:14px system-ui,sans-serif}svg rect{fill:var(--box);stroke:var(--line)}svg path{stroke:var(--soft);fill:none}
 svg .root rect{stroke:var(--mark);stroke-width:2}ol.time{list-style:none;padding:0;border-left:2px solid var(--line)}
-ol.time li{padding:.2rem 0 .2rem 1rem}.sev{font-weight:bold}@media print{body{max-width:none}pre{white-space:pre-wrap}}
+ol.time li{padding:.2rem 0 .2rem 1rem}.sev{font-weight:bold}@media print{body{max-width:none}}
 """
 
 
