@@ -28,6 +28,7 @@ Examples:
   kubectl intellect deployment/cart -o json
   kubectl intellect how many pods are not ready -A
   kubectl describe pod cart-0 | kubectl intellect what is wrong
+  kubectl intellect -f deployment.yaml
   kubectl intellect scan -A --fail-on high
   kubectl intellect demo
   kubectl intellect doctor
@@ -50,6 +51,7 @@ Options:
   -l, --selector LABELS   only what these labels pick: app=web, tier in (a,b)
   -c, --container NAME    only this container
       --since DURATION    leave out events and log lines older than this
+  -f, --filename FILE     would these manifests work here, and why not (nothing is kept)
   -o, --output FORM       text, wide, json, yaml, markdown, html
   -v                      how it was found: hypotheses, commands, times
       --timeout DURATION  the best answer within this time (30s, 2m)
@@ -84,7 +86,7 @@ def run(arguments: Sequence[str]) -> int:
     if first == "doctor" and is_doctor(arguments):
         return doctor(arguments[1:])
     options = parse(arguments)
-    if not options.words and not options.resume and not options.selector and not options.piped:
+    if not options.words and not options.resume and not options.selector and not options.piped and not options.manifest:
         print(HELP)
         return 0
     if not options.forced and first == "scan" and len(options.words) == 1:
@@ -94,7 +96,7 @@ def run(arguments: Sequence[str]) -> int:
     if options.help:
         print(HELP)
         return 0
-    return _answer(options)
+    return _rehearse(options) if options.manifest else _answer(options)
 
 
 def _takes_action(name: str, rest: Sequence[str]) -> bool:
@@ -129,9 +131,12 @@ def shown(report: Any, options: Options) -> None:
     """Render a report to standard output."""
     from kubectl_ai_intellect.render import render
 
-    tty = sys.stdout.isatty()
-    color = options.color == "always" or (options.color == "auto" and tty and not os.environ.get("NO_COLOR"))
-    render(report, options.output, width=None, color=color, verbose=options.verbose, stream=sys.stdout)  # type: ignore[arg-type]
+    render(report, options.output, width=None, color=colored(options), verbose=options.verbose, stream=sys.stdout)
+
+
+def colored(options: Options) -> bool:
+    allowed = options.color == "auto" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return options.color == "always" or allowed
 
 
 def telling(options: Options) -> tuple[Callable[[str], None], Callable[[], None]]:
@@ -155,8 +160,26 @@ def _answer(options: Options) -> int:
         done()
         return ask_number(options)
 
+    from kubectl_ai_intellect.cli.thinking import Screen, helper
+
+    found = helper(options)
+    screen = Screen(options, found, shown, colored, done)
     try:
-        report = ask(options, progress=step, choose=choose if terminal else None, piped=piped.text)
+        report = ask(options, progress=step, choose=choose if terminal else None, piped=piped.text, helper=found,
+                     reveal=screen.reveal, say=screen.say)  # fmt: skip
+        screen.end(report)
+    finally:
+        done()
+        found.close()
+    return 0
+
+
+def _rehearse(options: Options) -> int:
+    from kubectl_ai_intellect.cli.rehearse import rehearse
+
+    step, done = telling(options)
+    try:
+        report = rehearse(options, step)
     finally:
         done()
     shown(report, options)

@@ -9,10 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from kubectl_ai_intellect.cli.flags import Options
+from kubectl_ai_intellect.cli.thinking import Helper
 from kubectl_ai_intellect.errors import UsageError
 from kubectl_ai_intellect.kube.refs import Ref, named
 from kubectl_ai_intellect.kube.source import Source
 from kubectl_ai_intellect.report import Report
+
+NOBODY = Helper()
 
 
 def open_source(options: Options) -> Source:
@@ -52,18 +55,24 @@ def ask(
     progress: Callable[[str], None],
     choose: Callable[[list[str]], int | None] | None,
     piped: Callable[[], str] = lambda: "",
+    helper: Helper = NOBODY,
+    reveal: Callable[[Report], None] = lambda report: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Report:
-    """Answer one question; `piped` gives what came through standard input."""
+    """Answer one question; `piped` gives what came through standard input.
+
+    `reveal` is given the report when it stands, before a model explains it; `say` each sentence of the explanation.
+    """
     source = open_source(options)
     if options.record:
         from kubectl_ai_intellect.evidence.redact import redact
         from kubectl_ai_intellect.kube.case import Recorder
 
         recorder = Recorder(source, redact)
-        report = ask_source(options, recorder, progress, choose, piped)
+        report = ask_source(options, recorder, progress, choose, piped, helper, reveal, say)
         recorder.write(options.record, question=" ".join(options.words))
         return report
-    return ask_source(options, source, progress, choose, piped)
+    return ask_source(options, source, progress, choose, piped, helper, reveal, say)
 
 
 def ask_source(
@@ -72,6 +81,9 @@ def ask_source(
     progress: Callable[[str], None],
     choose: Any,
     piped: Callable[[], str] = lambda: "",
+    helper: Helper = NOBODY,
+    reveal: Callable[[Report], None] = lambda report: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Report:
     """Answer one question from a source that stands already: a cluster's, a recording's, a changed recording's."""
     from kubectl_ai_intellect.investigate.answering import Answering
@@ -98,6 +110,11 @@ def ask_source(
         from kubectl_ai_intellect.question import read_pasted
 
         answering.pasted = read_pasted(text)
+    if helper.model is not None:
+        from kubectl_ai_intellect.investigate.thinking.thinker import Thinker
+
+        answering.thinker = Thinker(helper.model, helper.explain, deadline, note=desk.note)
+    answering.without = helper.problem
     progress(f"reading {answering.where()}")
     from kubectl_ai_intellect.investigate.graph import investigate
     from kubectl_ai_intellect.investigate.sessions import Sessions
@@ -118,6 +135,8 @@ def ask_source(
             progress=progress,
             choose=choose or (lambda options: None),
             resume=resumed,
+            reveal=reveal,
+            say=say,
         )
     finally:
         sessions.close()

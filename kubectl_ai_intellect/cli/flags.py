@@ -27,16 +27,21 @@ OWN: dict[str, str] = {
     "--color": "color",
     "--fail-on": "fail_on",
     "--ignore": "ignore",
+    "--model": "model",
+    "--explain": "explain",
     "-l": "selector",
     "--selector": "selector",
     "-c": "container",
     "--container": "container",
     "--since": "since",
+    "-f": "manifest",
+    "--filename": "manifest",
 }
 SWITCHES: dict[str, str] = {
     "-v": "verbose",
     "--verbose": "verbose",
     "--continue": "resume",
+    "--show-egress": "show_egress",
     "-h": "help",
     "--help": "help",
 }
@@ -55,10 +60,14 @@ class Options:
     color: str = "auto"
     fail_on: str = ""
     ignore: str = ""
+    model: str = ""  # PROVIDER[:NAME]
+    explain: str = "auto"
+    show_egress: bool = False
     verbose: int = 0
     selector: str = ""
     container: str = ""
     since: str = ""
+    manifest: str = ""
     resume: bool = False
     help: bool = False
     piped: bool = False  # a lone `-`: standard input will hold something
@@ -101,7 +110,7 @@ def parse(arguments: Sequence[str]) -> Options:
         elif name in GLOBAL or name in OWN:
             table, into = (GLOBAL, flags) if name in GLOBAL else (OWN, own)
             into[table[name]] = value if equals else _next(word, rest)
-        elif re.match(r"^-[noslc][^-=\s].*", word):  # -nshop, -ojson
+        elif re.match(r"^-[noslcf][^-=\s].*", word):  # -nshop, -ojson
             table, into = (GLOBAL, flags) if word[:2] in GLOBAL else (OWN, own)
             into[table[word[:2]]] = word[2:].removeprefix("=")
         elif word.startswith("-") and len(word) > 1 and not re.match(r"^-\d", word):
@@ -141,6 +150,8 @@ def _checked(options: Options) -> Options:
         raise UsageError(f"--color {options.color} is not known; take auto, always or never")
     if options.fail_on and options.fail_on not in ("critical", "high", "medium", "low"):
         raise UsageError(f"--fail-on {options.fail_on} is not a severity; take critical, high, medium or low")
+    if options.explain not in ("on", "off", "auto"):
+        raise UsageError(f"--explain {options.explain} is not known; take on, off or auto")
     if options.timeout:
         duration(options.timeout, "--timeout")
     if options.since:

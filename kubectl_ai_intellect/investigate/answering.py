@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from kubectl_ai_intellect import inform
 from kubectl_ai_intellect.causes.base import role
@@ -19,9 +20,12 @@ from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import containers
 from kubectl_ai_intellect.state.relations import WORKLOADS, workload_of
 
-WITHOUT_NAMESPACE = frozenset(each.kind for each in KNOWN.values() if not each.namespaced)
+if TYPE_CHECKING:
+    from kubectl_ai_intellect.causes.assess import Root
+    from kubectl_ai_intellect.investigate.thinking.thinker import Thinker
+    from kubectl_ai_intellect.investigate.thinking.turns import Earlier
 
-Explain = Callable[["Answering", Diagnosis], Diagnosis]
+WITHOUT_NAMESPACE = frozenset(each.kind for each in KNOWN.values() if not each.namespaced)
 
 
 @dataclass
@@ -40,6 +44,9 @@ class Answering:
     reads: list[Read] = field(default_factory=list[Read])
     table: Table | None = None
     passages: list[Passage] = field(default_factory=list[Passage])
+    thinker: Thinker | None = None  # a model, where one is to be asked
+    without: str = ""  # why a model that was meant is not asked
+    earlier: Earlier | None = None  # the investigation that this one goes on from
 
     # -- the nodes' work -----------------------------------------------------------------------------------------
 
@@ -195,13 +202,20 @@ class Answering:
     def conclude(self) -> Report:
         usage = Usage(apiCalls=self.desk.reader.requests, apiBytes=self.desk.reader.size,
                       wallMs=int((time.monotonic() - self.desk.began) * 1000))  # fmt: skip
+        if self.thinker is not None:
+            from kubectl_ai_intellect.investigate import modelled
+
+            usage = modelled.usage(usage, self.thinker)
         namespace = self.desk.scope.namespace or "all namespaces"
         if self.table is not None:
             return Answer(
                 question=self.desk.question, context=self.context, namespace=namespace, answer=self.table, usage=usage
             )
-        ledger = Ledger(self.desk.known)
+        ledger = Ledger(self.desk.known, self.thinker.numbers if self.thinker else {})
         verdict, others = self.verdicts(ledger)
+        if self.thinker is not None and verdict.status != "healthy":
+            ledger.cite_all(self.thinker.board.facts.values())  # all that it was shown may be cited
+        ledger.entries.sort(key=lambda each: int(each.id[1:]))
         return Diagnosis(
             question=self.desk.question,
             context=self.context,
@@ -220,16 +234,32 @@ class Answering:
         told = list(self.desk.reader.unread.values())
         if self.desk.out_of_time():
             told.append("the time given with --timeout ran out: this is the best answer so far")
-        return told
+        if self.thinker is not None and self.thinker.failed:
+            told.append(self.thinker.failed)
+        return [*told, self.without] if self.without else told
+
+    def ranked(self, ledger: Ledger, roots: Sequence[Root], missing: Sequence[str] = ()) -> list[tuple[Verdict, Root]]:
+        """The roots as verdicts, the worst first; what only names a symptom comes last."""
+        told = [(verdict_of(self.desk.known, root, ledger, missing), root) for root in roots]
+        return sorted(told, key=lambda each: (role(each[0].cause or "") == "symptom", _rank(each[0]), -each[1].value))
+
+    def leader(self) -> Root | None:
+        """The root that is the answer so far."""
+        roots = self.desk.assessment.roots if self.desk.assessment else ()
+        return roots[0] if len(roots) == 1 else next((root for _, root in self.ranked(Ledger(self.desk.known), roots)), None)  # fmt: skip
 
     def verdicts(self, ledger: Ledger) -> tuple[Verdict, list[Verdict]]:
         """The verdict on what was asked, and the other independent roots in scope."""
         assessment = self.desk.assessment
         assert assessment is not None, "think comes first"
         missing = self.missing()
-        roots = [verdict_of(self.desk.known, root, ledger, missing) for root in assessment.roots]
-        worth = {id(each): root.value for each, root in zip(roots, assessment.roots, strict=True)}
-        ranked = sorted(roots, key=lambda each: (role(each.cause or "") == "symptom", _rank(each), -worth[id(each)]))
+        first, roots = None, list(assessment.roots)
+        if self.thinker is not None:
+            from kubectl_ai_intellect.investigate.modelled import ahead
+
+            first, roots = ahead(self, ledger, missing)
+        ranked = [verdict for verdict, _ in self.ranked(ledger, roots, missing)]
+        ranked = ranked if first is None else [first, *ranked]
         if ranked:
             others = ranked[1:] + self._elsewhere(ledger, ranked)
             return ranked[0], others[:20]

@@ -49,14 +49,16 @@ class Ledger:
     """Evidence in the order it is first cited; a fact cited twice keeps its number."""
 
     state: State
+    numbers: dict[tuple[str, Ref], str] = field(default_factory=dict[tuple[str, Ref], str])
+    """Numbers that were given out already: a model knows its facts by them."""
     entries: list[Evidence] = field(default_factory=list[Evidence])
-    _numbers: dict[tuple[str, Ref], str] = field(default_factory=dict[tuple[str, Ref], str])
+    _cited: set[str] = field(default_factory=set[str])
 
     def cite(self, fact: Fact) -> str:
         key = (fact.text, fact.of)
-        if key not in self._numbers:
-            number = f"E{len(self.entries) + 1}"
-            self._numbers[key] = number
+        number = self.numbers.setdefault(key, f"E{len(self.numbers) + 1}")
+        if number not in self._cited:
+            self._cited.add(number)
             self.entries.append(
                 Evidence(
                     id=number,
@@ -66,7 +68,7 @@ class Ledger:
                     at=fact.at.isoformat() if fact.at else None,
                 )
             )
-        return self._numbers[key]
+        return number
 
     def cite_all(self, facts: Iterable[Fact]) -> list[str]:
         return [self.cite(fact) for fact in facts]

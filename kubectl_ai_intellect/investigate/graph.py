@@ -1,4 +1,6 @@
-"""The loop as a LangGraph graph: understand → read → hypothesise ⇄ probe → retrieve → explain → conclude.
+"""The loop as a LangGraph graph: understand → read → hypothesise ⇄ probe → retrieve → analyse → conclude → explain.
+
+With a model, analyse may lead back to probe. The verdict is told before the model explains it.
 
 The graph's stream is the only feed of progress. Choosing between ambiguous targets is an interrupt of its own node, so
 that asking and reading are never done twice.
@@ -10,7 +12,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from kubectl_ai_intellect.investigate.answering import Answering
@@ -24,6 +26,7 @@ for _name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
     os.environ.setdefault(_name, "1")
 
 Choose = Callable[[list[str]], int | None]
+Reveal = Callable[[Report], None]
 
 
 class Work(TypedDict, total=False):
@@ -43,8 +46,8 @@ class Loop:
     """The nodes, over one desk."""
 
     answering: Answering
+    say: Callable[[str], None] = lambda text: None
     report: Report | None = None
-    messages: list[str] = field(default_factory=list[str])
 
     @property
     def desk(self) -> Desk:
@@ -93,8 +96,36 @@ class Loop:
         return {"probes": work.get("probes", 0) + 1, "told": [f"{len(reads)} reads: {self.desk.hypothesis()}"]}
 
     def retrieve(self, work: Work) -> Work:
-        self.answering.retrieve()
-        return {"told": ["looking into runbooks"] if self.answering.passages else []}
+        if not self.answering.passages:
+            self.answering.retrieve()
+        thinker = self.answering.thinker
+        return {"told": [f"asking {thinker.name}"] if thinker is not None and self.asks() else []}
+
+    def asks(self) -> bool:
+        """Whether there is a model, and something for it to decide."""
+        thinker = self.answering.thinker
+        if thinker is None or not thinker.asks:
+            return False
+        from kubectl_ai_intellect.investigate.modelled import undecided
+
+        return undecided(self.answering)
+
+    def analyse(self, work: Work) -> Work:
+        """Let the model, if there is one, choose what the evidence leaves open, or what to read next."""
+        if not self.asks():
+            self.answering.reads = []
+            return {"told": []}
+        from kubectl_ai_intellect.investigate.modelled import consult
+
+        self.answering.reads = consult(self.answering, PROBES - work.get("probes", 0))
+        return {"told": [f"reading {read.kubectl()}" for read in self.answering.reads]}
+
+    def explain(self, work: Work) -> Work:
+        if self.report is not None and self.answering.thinker is not None:
+            from kubectl_ai_intellect.investigate.modelled import explain
+
+            self.report = explain(self.answering, self.report, self.say)
+        return {"told": []}
 
     def conclude(self, work: Work) -> Work:
         self.report = self.answering.conclude()
@@ -117,13 +148,16 @@ class Loop:
         self.answering.reads = self.desk.next_reads()
         return "probe" if self.answering.reads else "retrieve"
 
+    def after_analysis(self, work: Work) -> str:
+        return "probe" if self.answering.reads else "conclude"
+
 
 def build(loop: Loop, checkpointer: Any = None) -> Any:
     """The compiled graph."""
     from langgraph.graph import END, START, StateGraph
 
     graph: Any = StateGraph(Work)
-    for name in ("understand", "read", "choose", "hypothesise", "probe", "retrieve", "conclude"):
+    for name in ("understand", "read", "choose", "hypothesise", "probe", "retrieve", "analyse", "conclude", "explain"):
         graph.add_node(name, getattr(loop, name))
     graph.add_edge(START, "understand")
     graph.add_edge("understand", "read")
@@ -131,8 +165,10 @@ def build(loop: Loop, checkpointer: Any = None) -> Any:
     graph.add_edge("choose", "hypothesise")
     graph.add_conditional_edges("hypothesise", loop.after_thought, ["probe", "retrieve"])
     graph.add_conditional_edges("probe", loop.after_thought, ["probe", "retrieve"])
-    graph.add_edge("retrieve", "conclude")
-    graph.add_edge("conclude", END)
+    graph.add_edge("retrieve", "analyse")
+    graph.add_conditional_edges("analyse", loop.after_analysis, ["probe", "conclude"])
+    graph.add_edge("conclude", "explain")
+    graph.add_edge("explain", END)
     return graph.compile(checkpointer=checkpointer)
 
 
@@ -144,12 +180,15 @@ def investigate(
     progress: Callable[[str], None] = lambda text: None,
     choose: Choose = lambda options: None,
     resume: bool = False,
+    reveal: Reveal = lambda report: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Report:
     """Run the loop to its end, telling progress from its stream and asking where it is interrupted.
 
+    `reveal` is given the report as soon as it stands, `say` each sentence of the explanation that a model adds to it.
     `resume` takes up a thread that another process left waiting for a choice: what it had read is read anew.
     """
-    loop = Loop(answering)
+    loop = Loop(answering, say)
     graph = build(loop, checkpointer)
     config = {"configurable": {"thread_id": thread}, "recursion_limit": 60}
     inputs: Any = {"question": answering.desk.question, "probes": 0, "namespace": answering.desk.scope.namespace}
@@ -162,10 +201,14 @@ def investigate(
     while True:
         options = None
         try:
-            options = _told(graph, inputs, config, checkpointer is not None, progress)
+            for name, update in _updates(graph, inputs, config, checkpointer is not None):
+                if name == "__interrupt__":
+                    options = update[0].value["candidates"]
+                else:
+                    _tell(loop, name, update or {}, progress, reveal)
         except sqlite3.Error:
             if loop.report is None:  # only the keeping failed, never the answer
-                return investigate(answering, thread=thread, progress=progress, choose=choose)
+                return investigate(answering, thread=thread, progress=progress, choose=choose, reveal=reveal, say=say)
         if options is None:
             break
         from langgraph.types import Command
@@ -175,26 +218,20 @@ def investigate(
     return loop.report
 
 
-def _told(
-    graph: Any, inputs: Any, config: Mapping[str, Any], durable: bool, progress: Callable[[str], None]
-) -> list[str] | None:
-    """Tell the stream's progress; the options of an interrupt, if it ended in one."""
-    options: list[str] | None = None
-    for update in _stream(graph, inputs, config, durable):
-        for name, value in update.items():
-            if name == "__interrupt__":
-                options = value[0].value["candidates"]
-            else:
-                for text in (value or {}).get("told") or ():
-                    progress(text)
-    return options
+def _tell(loop: Loop, node: str, update: Mapping[str, Any], progress: Callable[[str], None], reveal: Reveal) -> None:
+    """What a node has to say; the report itself, once it is concluded."""
+    for text in update.get("told") or ():
+        progress(text)
+    if node == "conclude" and loop.report is not None:
+        reveal(loop.report)
 
 
-def _stream(graph: Any, inputs: Any, config: Mapping[str, Any], durable: bool) -> Iterator[Mapping[str, Any]]:
+def _updates(graph: Any, inputs: Any, config: Mapping[str, Any], durable: bool) -> Iterator[tuple[str, Any]]:
     options: dict[str, Any] = {"stream_mode": "updates"}
     if durable:
         options["durability"] = "exit"
-    yield from graph.stream(inputs, config, **options)
+    for update in graph.stream(inputs, config, **options):
+        yield from update.items()
 
 
 __all__ = ["Loop", "Work", "build", "investigate"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from kubectl_ai_intellect.evidence.redact import clean
 from kubectl_ai_intellect.report import Report
+
+if TYPE_CHECKING:
+    from kubectl_ai_intellect.render.terminal import Paper
 
 
 def render(report: Report, form: str, *, width: int | None, color: bool, verbose: int, stream: TextIO) -> None:
@@ -27,12 +30,18 @@ def render(report: Report, form: str, *, width: int | None, color: bool, verbose
 
         text = html(report)
     else:
-        from kubectl_ai_intellect.render.terminal import Paper, lines
+        from kubectl_ai_intellect.render.terminal import lines
 
-        columns = width or (shutil.get_terminal_size((100, 24)).columns if stream.isatty() else 100)
-        paper = Paper(min(max(columns, 40), 120), color, "utf" in (stream.encoding or "ascii").lower())
-        text = "\n".join(lines(report, paper, max(verbose, int(form == "wide"))))
+        text = "\n".join(lines(report, paper_of(stream, color, width), max(verbose, int(form == "wide"))))
     stream.write(text + "\n")
+
+
+def paper_of(stream: TextIO, color: bool, width: int | None = None) -> Paper:
+    """What a stream is: how wide, with which characters."""
+    from kubectl_ai_intellect.render.terminal import Paper
+
+    columns = width or (shutil.get_terminal_size((100, 24)).columns if stream.isatty() else 100)
+    return Paper(min(max(columns, 40), 120), color, "utf" in (stream.encoding or "ascii").lower())
 
 
 class Progress:
@@ -55,4 +64,4 @@ class Progress:
             self.stream.flush()
 
 
-__all__ = ["Progress", "render"]
+__all__ = ["Progress", "paper_of", "render"]

@@ -66,7 +66,7 @@ def _diagnosis(report: Diagnosis, paper: Paper, verbose: int) -> Iterator[str]:
         yield ""
         yield from paper.wrapped(f"{passage.runbook}, {passage.section}: {passage.text}", "  ", "  ")
     yield from _others(report.findings, paper)
-    yield from _proof(report.evidence if verbose else _cited(report), paper)
+    yield from _proof(report.evidence if verbose or not verdict.chain else _cited(report), paper)
     if verbose:
         yield from _steps(report, paper)
     yield from _missing(verdict.missing, paper, verdict.status)
@@ -93,7 +93,7 @@ def _verdict(verdict: Verdict, paper: Paper) -> Iterator[str]:
     at = f"{_name(verdict.object)}" if verdict.object else ""
     sure = next(word for limit, word in CERTAIN if verdict.confidence >= limit)
     yield from paper.wrapped(
-        f"{verdict.cause} at {at}; {verdict.severity}; {sure} ({verdict.confidence:.0%})", "  ", "  "
+        f"{verdict.cause + ' ' if verdict.cause else ''}at {at}; {verdict.severity}; {sure} ({verdict.confidence:.0%})", "  ", "  "
     )
     hurt = [_name(each) for each in verdict.affects if each != verdict.object]
     if hurt:
@@ -177,8 +177,10 @@ def _proof(evidence: Iterable[Evidence], paper: Paper) -> Iterator[str]:
 def _steps(report: Diagnosis | Scan, paper: Paper) -> Iterator[str]:
     yield from _heading("How it was found", paper)
     for step in report.steps:
-        yield from paper.wrapped(f"{step.n}. {step.hypothesis} → {step.finding} ({step.ms} ms)", "     ", "  ")
-        yield paper.style("     " + paper.plain(step.command), DIM)
+        cost = f"{step.ms} ms, {step.tokens} tokens" if step.tokens else f"{step.ms} ms"
+        yield from paper.wrapped(f"{step.n}. {step.hypothesis} → {step.finding} ({cost})", "     ", "  ")
+        if step.command:
+            yield paper.style("     " + paper.plain(step.command), DIM)
     usage = report.usage
     yield paper.style(
         f"  {usage.apiCalls} requests, {usage.apiBytes / 1024:.0f} KiB, {usage.wallMs} ms, model {paper.plain(usage.model)}",
