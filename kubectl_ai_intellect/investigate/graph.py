@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from kubectl_ai_intellect.investigate import engine
 from kubectl_ai_intellect.investigate.answering import Answering
 from kubectl_ai_intellect.investigate.desk import PROBES, Desk
 from kubectl_ai_intellect.kube.refs import Ref
@@ -154,6 +155,7 @@ class Loop:
 
 def build(loop: Loop, checkpointer: Any = None) -> Any:
     """The compiled graph."""
+    engine.load()
     from langgraph.graph import END, START, StateGraph
 
     graph: Any = StateGraph(Work)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kubectl_ai_intellect.investigate import engine
 from kubectl_ai_intellect.places import data_dir, private
 
 KEPT = 50
@@ -36,6 +37,7 @@ class Sessions:
 
     def saver(self) -> Any:
         """LangGraph's SQLite checkpointer over our file, or nothing."""
+        engine.load()
         from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
         from langgraph.checkpoint.sqlite import SqliteSaver
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_ai_intellect.errors import ClusterError, UsageError
+from kubectl_ai_intellect.kube import official
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 REQUEST_TIMEOUT = 30.0
@@ -246,6 +247,7 @@ def _with_plugin(user: Config, cluster: Config) -> Config:
     plugin = user.get("exec")
     if not isinstance(plugin, dict) or user.get("token"):
         return user
+    official.load()
     from kubernetes.config.exec_provider import ExecProvider
     from kubernetes.config.kube_config import ConfigNode
 
@@ -275,6 +277,7 @@ def _one_line(text: str) -> str:
 
 def _client(cluster: Config, user: Config) -> Any:
     """The official client's configuration for one cluster and user."""
+    official.load()
     from kubernetes.client import Configuration
     from kubernetes.config.config_exception import ConfigException
     from kubernetes.config.kube_config import KubeConfigLoader
@@ -324,6 +327,7 @@ def _in_cluster(flags: Flags, environ: Mapping[str, str], paths: list[Path]) -> 
             f"no kubeconfig: {_where(paths)} is missing or empty; "
             "set KUBECONFIG or --kubeconfig to the file of your cluster"
         )
+    official.load()
     from kubernetes.client import Configuration
     from kubernetes.config import ConfigException, load_incluster_config
 
