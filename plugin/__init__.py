@@ -1,0 +1,1 @@
+"""What kubectl and krew run, and how it is packed."""

@@ -1,0 +1,1 @@
+"""The default embedder's model file and the ready index made with it."""

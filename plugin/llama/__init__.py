@@ -1,0 +1,1 @@
+"""How llama.cpp is compiled for the package."""

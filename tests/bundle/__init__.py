@@ -1,0 +1,1 @@
+"""The packaged plugin, installed as krew would and run as kubectl would."""
