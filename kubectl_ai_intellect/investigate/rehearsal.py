@@ -8,6 +8,7 @@ asked whether it would hold.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,7 +24,7 @@ from kubectl_ai_intellect.investigate.reading import Reader
 from kubectl_ai_intellect.investigate.scope import Scope
 from kubectl_ai_intellect.kube.refs import KNOWN, Ref, group_of
 from kubectl_ai_intellect.kube.source import Fetched, Object, Read, get_of, list_of
-from kubectl_ai_intellect.report import ChainStep, Diagnosis, Fix, ObjectRef, Verdict
+from kubectl_ai_intellect.report import SEVERITIES, ChainStep, Diagnosis, Fix, ObjectRef, Verdict
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import pod_spec
 from kubectl_ai_intellect.state.relations import WORKLOADS
@@ -61,6 +62,7 @@ class Rehearsal:
         ledger = Ledger(state)
         verdicts = [self._worded(verdict_of(state, each, ledger), each) for each in roots]
         verdicts += self._bare_refusals(state, roots)
+        verdicts.sort(key=lambda each: SEVERITIES.index(each.severity))
         missing = [*self.not_asked, *self.reader.unread.values()]
         first = verdicts[0] if verdicts else self._well(missing)
         first.missing = list(dict.fromkeys([*first.missing, *missing]))
@@ -160,9 +162,24 @@ def _refusal(of: ObjectRef, words: str) -> Verdict:
 
 def _in_the_file(verdict: Verdict) -> Verdict:
     """What is not there yet is mended in its file, not with a command."""
-    verdict.fix = [fix.model_copy(update={"title": f"In the file: {fix.title}", "commands": []}) for fix in verdict.fix]
+    verdict.fix = [
+        fix.model_copy(
+            update={"title": f"In the file: {fix.title}", "commands": [], "unknown": [*_edits(fix), *fix.unknown]}
+        )
+        for fix in verdict.fix
+    ]
     verdict.mendCheck = "not_checkable"
     return verdict
+
+
+def _edits(fix: Fix) -> Iterator[str]:
+    """Each change as the place in the object and what to put there."""
+    for patch in fix.patches:
+        for edit in patch.get("operations") or ():
+            where = str(edit.get("path", "")).strip("/").replace("/", ".")
+            value = json.dumps(edit["value"]) if "value" in edit else "remove it"
+            if edit.get("op") != "test":
+                yield f"{where}: {value}"
 
 
 AT_OBJECTS = {

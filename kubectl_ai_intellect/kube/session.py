@@ -6,6 +6,7 @@ unknown identity (401) and a server that never answers do.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import deque
@@ -19,7 +20,7 @@ from kubectl_ai_intellect.errors import Unreachable
 from kubectl_ai_intellect.kube import config
 from kubectl_ai_intellect.kube.arrival import parsed, received
 from kubectl_ai_intellect.kube.discovery import discovered
-from kubectl_ai_intellect.kube.refs import BUILTIN, KNOWN, Ref, Resource
+from kubectl_ai_intellect.kube.refs import BUILTIN, KNOWN, Ref, Resource, group_of
 from kubectl_ai_intellect.kube.source import Fetched, Json, Read, Unread, Why
 from kubectl_ai_intellect.kube.transport import TRIES, Answer, Query, Transport, Usage
 
@@ -92,6 +93,22 @@ class Cluster:
             if self._resources is None:
                 self._resources = discovered(self._transport)
             return self._resources
+
+    def rehearse(self, document: Mapping[str, Json]) -> str | None:
+        """What the server says against this object, admission and all, without keeping it; None where it accepts it."""
+        meta = document.get("metadata") or {}
+        group = group_of(str(document.get("apiVersion") or ""))
+        of = Ref(group, str(document.get("kind") or ""), meta.get("namespace") or "", meta.get("name") or "")
+        resource = self._resource(of)
+        if resource is None:
+            return f'no matches for kind "{of.kind}" in version "{document.get("apiVersion")}"'
+        path = resource.path(_safe(of.namespace), _safe(of.name))
+        sent = {key: value for key, value in document.items() if key != "status"}
+        answer = self._transport.rehearse(path, json.dumps(sent))
+        if answer.ok:
+            return None
+        refused = _refused(Read("get", of), answer).unread
+        return refused.message if refused is not None else f"HTTP {answer.status}"
 
     def close(self) -> None:
         self._transport.close()

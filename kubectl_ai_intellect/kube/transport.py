@@ -77,6 +77,11 @@ class Transport:
         """POST of a review; the API keeps nothing of it, so that it may be sent again."""
         return self._persistently("POST", path, (), "application/json", body, 0, TRIES)
 
+    def rehearse(self, path: str, body: str) -> Answer:
+        """A server-side apply that is never kept: whatever the caller gives, dryRun=All goes with it."""
+        query = (("dryRun", "All"), ("fieldManager", "kubectl-intellect"), ("force", "true"))
+        return self._persistently("PATCH", path, query, "application/json", body, 0, 1)
+
     def now(self) -> datetime:
         """The API server's time, so that a skewed local clock ages nothing."""
         with self._lock:
@@ -163,7 +168,7 @@ class Transport:
         if not self._local:
             asked["Accept-Encoding"] = "gzip"
         if body is not None:
-            asked["Content-Type"] = "application/json"
+            asked["Content-Type"] = "application/apply-patch+yaml" if method == "PATCH" else "application/json"
         verb, url, headers, sent, _ = client.param_serialize(
             method, path, query_params=list(query), header_params=asked, body=body, auth_settings=["BearerToken"]
         )
