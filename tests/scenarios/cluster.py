@@ -144,22 +144,24 @@ class Api:
 
 
 class Kubectl:
-    """The same reads through real kubectl, as a person would see them."""
+    """The same reads through real kubectl, as a person would see them, or as much as one user sees."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, user: str = "") -> None:
         self._cluster = cluster
+        self._who = [f"--as={user}"] if user else []
 
     def objects(self, kind: str, namespace: str) -> list[Json]:
         where = [f"--namespace={namespace}"] if namespace else ["--all-namespaces"]
         try:
-            return json.loads(self._cluster.run("get", kind.lower(), *where, "-o", "json"))["items"]
+            return json.loads(self._cluster.run("get", kind.lower(), *where, *self._who, "-o", "json"))["items"]
         except CommandFailed:
             return []
 
     def log(self, namespace: str, pod: str, container: str, previous: bool) -> str:
         more = ["--previous"] if previous else []
         try:
-            return self._cluster.run("logs", f"--namespace={namespace}", pod, f"--container={container}", *more)
+            words = ("logs", f"--namespace={namespace}", pod, f"--container={container}", *more, *self._who)
+            return self._cluster.run(*words)
         except CommandFailed:
             return ""
 

@@ -16,6 +16,8 @@ from tests.scenarios.runner import PERIOD_S, Settled
 
 Diagnosis = Mapping[str, Any]
 
+ANSWERS = ("answered", "declined", "not_found")
+"""How an answer stands that is no diagnosis."""
 SHELL_WORDS = {"|", "||", "&", "&&", ";", ">", ">>", "<", "<<"}
 
 
@@ -25,10 +27,32 @@ class MendFailed(Exception):
 
 def judge(diagnosis: Diagnosis, expect: Mapping[str, Any]) -> list[str]:
     """All that is wrong with the answer; an empty list is a right one."""
+    if expect["status"] in ANSWERS:
+        return list(_answer(diagnosis, expect))
     if diagnosis.get("kind") != "Diagnosis":
-        return [f"a Diagnosis is expected, not {diagnosis.get('kind')!r}"]
+        return [
+            f"a Diagnosis is expected, not {diagnosis.get('kind')!r}: {(diagnosis.get('answer') or {}).get('text')}"
+        ]
     return [*_verdict(diagnosis["verdict"], expect), *_others(diagnosis, expect), *_words(diagnosis, expect),
             *_ruled_out(diagnosis["verdict"], expect), *sound(diagnosis)]  # fmt: skip
+
+
+def _answer(report: Mapping[str, Any], expect: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with an answer that should be a table, or say that something is not there."""
+    answer = report.get("answer")
+    if not answer:
+        verdict = report.get("verdict") or {}
+        yield f"a diagnosis ({verdict.get('status')}, {verdict.get('cause')}) instead of {expect['status']!r}"
+        return
+    if answer.get("status") != expect["status"]:
+        yield f"status {answer.get('status')!r} ({answer.get('text')}) instead of {expect['status']!r}"
+    for wanted in expect.get("near") or ():
+        if not any(_is(each, wanted) for each in answer.get("near") or ()):
+            yield f"does not offer {wanted}"
+    rows = answer.get("rows") or []
+    if len(rows) != expect.get("rows", len(rows)):
+        yield f"{len(rows)} rows instead of {expect['rows']}"
+    yield from _said("\n".join(_strings(answer)), expect)
 
 
 def named(each: Mapping[str, Any] | None) -> str:
@@ -58,8 +82,11 @@ def _is(each: Mapping[str, Any] | None, wanted: str | Sequence[str]) -> bool:
 
 
 def _others(diagnosis: Diagnosis, expect: Mapping[str, Any]) -> Iterator[str]:
-    """Independent roots that must be told beside the verdict."""
-    found = diagnosis.get("findings") or ()
+    """Independent roots that must be told; where all is well, none may be that are not expected."""
+    found = (diagnosis["verdict"], *(diagnosis.get("findings") or ()))
+    if expect["status"] == "healthy" and not expect.get("also"):
+        for each in found[1:]:
+            yield f"a finding of {each.get('cause')} at {named(each.get('object'))}, though all is well"
     for wanted in expect.get("also") or ():
         if not any(
             each.get("cause") == wanted["cause"] and _is(each.get("object"), wanted["object"]) for each in found
@@ -87,7 +114,11 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _words(diagnosis: Diagnosis, expect: Mapping[str, Any]) -> Iterator[str]:
-    text = told(diagnosis).lower()
+    yield from _said(told(diagnosis), expect)
+
+
+def _said(words: str, expect: Mapping[str, Any]) -> Iterator[str]:
+    text = words.lower()
     for word in expect.get("words") or ():
         if word.lower() not in text:
             yield f"says nothing of {word!r}"
@@ -173,22 +204,58 @@ def _filled(command: str, fill: Mapping[str, str]) -> str:
 
 
 def wait_healthy(settled: Settled, timeout: float = 120) -> list[str]:
-    """Until the scenario is well in two looks running; what still ails when the time is up."""
-    deadline = time.monotonic() + timeout
-    well = 0
+    """Until the scenario is well, for as long as it asks; what still ails when the time is up."""
+    lasting = settled.healed.lasting
+    deadline = time.monotonic() + timeout + lasting
+    starts = restarts(settled)
+    since: float | None = None
     while True:
-        ailing = ailments(settled, settled.cluster.api)
-        well = 0 if ailing else well + 1
-        if well == 2 or time.monotonic() > deadline:
-            return ailing
+        ailing, before, starts = ailments(settled, settled.cluster.api), starts, restarts(settled)
+        if lasting:
+            ailing += _again(before, starts)
+        now = time.monotonic()
+        if ailing:
+            since = None
+        elif since is None:
+            since = now
+        elif now - since >= lasting:
+            return []
+        if now > deadline:
+            return ailing or [f"not well for {lasting} s on end"]
         time.sleep(PERIOD_S)
+
+
+def ails(settled: Settled) -> bool:
+    """Whether it is unwell: now, or, where being well must last, at some moment of as long a time."""
+    deadline = time.monotonic() + settled.healed.lasting
+    starts = restarts(settled)
+    while True:
+        before, starts = starts, restarts(settled)
+        if ailments(settled, settled.cluster.api) or _again(before, starts):
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(PERIOD_S)
+
+
+def restarts(settled: Settled) -> dict[tuple[str, str], int]:
+    """How often each container of the namespace was started again, by the pod's uid and its own name."""
+    return {
+        (pod["metadata"]["uid"], each["name"]): each.get("restartCount", 0)
+        for pod in settled.cluster.api.objects("Pod", settled.namespace)
+        for each in (pod.get("status") or {}).get("containerStatuses") or ()
+    }
+
+
+def _again(before: Mapping[tuple[str, str], int], now: Mapping[tuple[str, str], int]) -> list[str]:
+    return [f"container {key[1]} was started again" for key, count in now.items() if count > before.get(key, count)]
 
 
 def ailments(settled: Settled, reader: Reader) -> list[str]:
     """What is not well: what the scenario itself says healing means, else whether its objects do their work."""
-    healed = settled.bound.data.get("healed")
-    if healed:
-        return unseen(healed, reader, settled.namespace)
+    seen = settled.healed.seen
+    if seen:
+        return unseen(seen, reader, settled.namespace)
     namespace = settled.namespace
     found = [problem for kind in WORKLOADS for each in reader.objects(kind, namespace) for problem in _workload(each)]
     for claim in reader.objects("PersistentVolumeClaim", namespace):
@@ -248,4 +315,16 @@ def as_diagnosis(text: str) -> Diagnosis:
     return json.loads(text)
 
 
-__all__ = ["MendFailed", "ailments", "apply_fix", "as_diagnosis", "judge", "named", "sound", "told", "wait_healthy"]
+__all__ = [
+    "ANSWERS",
+    "MendFailed",
+    "ailments",
+    "ails",
+    "apply_fix",
+    "as_diagnosis",
+    "judge",
+    "named",
+    "sound",
+    "told",
+    "wait_healthy",
+]

@@ -54,7 +54,9 @@ def without_leftovers(case: Case, namespaces: Collection[str]) -> Case:
 
 
 def _source(settled: Settled) -> Source:
-    return connect(Flags(kubeconfig=str(settled.cluster.kubeconfig), namespace=settled.namespace))
+    """The cluster as who asks sees it; nobody's rights are asked of the cluster's owner."""
+    flags = Flags(kubeconfig=str(settled.cluster.kubeconfig), namespace=settled.namespace, as_user=settled.bound.asker)
+    return connect(flags)
 
 
 def _with_what_else(case: Case, read: Case) -> Case:

@@ -36,6 +36,14 @@ class NotSettled(Exception):
 
 
 @dataclass(frozen=True)
+class Healed:
+    """What is seen of a scenario once it is well, where its objects alone do not say so, and for how many seconds."""
+
+    seen: tuple[Mapping[str, Any], ...] = ()
+    lasting: int = 0
+
+
+@dataclass(frozen=True)
 class Settled:
     """A scenario that stands: its fault was seen twice."""
 
@@ -55,6 +63,14 @@ class Settled:
     @property
     def expect(self) -> Mapping[str, Any]:
         return self.bound.expect
+
+    @property
+    def healed(self) -> Healed:
+        """What its own file says of being well again."""
+        said: Any = self.bound.data.get("healed") or {}
+        if not isinstance(said, dict):
+            return Healed(tuple(said))
+        return Healed(tuple(said.get("seen") or ()), said.get("lasting", 0))
 
     def predicates(self) -> list[Mapping[str, Any]]:
         """All that is still true of it: the last step's predicates, or the first ones."""
@@ -249,4 +265,4 @@ def _free(cluster: Cluster, made: Sequence[Json], namespace: str) -> None:
                 )
 
 
-__all__ = ["Cancelled", "NotSettled", "Settled", "Staging", "apply", "staged", "wait"]
+__all__ = ["Cancelled", "Healed", "NotSettled", "Settled", "Staging", "apply", "staged", "wait"]

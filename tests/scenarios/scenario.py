@@ -49,6 +49,11 @@ class Scenario:
         return self.data["needs"]
 
     @property
+    def large(self) -> bool:
+        """Whether it is too large to be staged in each run: its recording is asked in every one."""
+        return bool(self.data.get("large"))
+
+    @property
     def alone(self) -> bool:
         """Whether it is a fault of the whole cluster, which no other scenario may be staged beside."""
         return self.data.get("isolation") == "cluster"
@@ -60,7 +65,9 @@ class Scenario:
     @property
     def digest(self) -> str:
         """Of all that decides what is staged: a recording bears that of the scenario it was made of."""
-        staged = {key: self.data.get(key) for key in STAGED}
+        staged: Json = {key: self.data.get(key) for key in STAGED}
+        if self.data.get("as"):  # decides how much of it is seen
+            staged["as"] = self.data["as"]
         return hashlib.sha256(json.dumps(staged, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
     def bound(self, suffix: str = "") -> Bound:
@@ -87,6 +94,11 @@ class Bound:
     @property
     def expect(self) -> Mapping[str, Any]:
         return self.data["expect"]
+
+    @property
+    def asker(self) -> str:
+        """Who asks, where it is not the cluster's owner."""
+        return self.data.get("as", "")
 
 
 def objects(manifests: str | list[Json]) -> list[Json]:

@@ -36,12 +36,12 @@ def mode(scenarios: Sequence[Scenario]) -> str:
 
 
 def selected(scenarios: Sequence[Scenario], always: Sequence[str] = ()) -> list[Scenario]:
-    """The scenarios to stage, in their order; those in `always` are never left out."""
+    """The scenarios to stage, in their order; those in `always` are never left out, large ones always."""
     if mode(scenarios) == "all":
         return list(scenarios)
-    on_node = [each for each in scenarios if each.needs == "node"]
+    on_node = [each for each in scenarios if each.needs == "node" and not each.large]
     chosen = drawn([each.name for each in on_node], STAGED_IN_CI, commit()) | set(always)
-    return [each for each in scenarios if each.needs != "node" or each.name in chosen]
+    return [each for each in scenarios if not each.large and (each.needs != "node" or each.name in chosen)]
 
 
 def drawn(names: Sequence[str], count: int, seed: str) -> set[str]:

@@ -15,7 +15,7 @@ from tests.player import Player
 from tests.player.recorded import world_of
 from tests.scenarios.asking import Report, ask_case, ask_through_kubectl, root
 from tests.scenarios.cluster import Cluster, Kubectl
-from tests.scenarios.judge import ailments, apply_fix, judge, wait_healthy
+from tests.scenarios.judge import ails, apply_fix, judge, wait_healthy
 from tests.scenarios.recording import asked, record
 from tests.scenarios.runner import Settled
 
@@ -86,7 +86,9 @@ def told(part: Callable[[], list[str]]) -> list[str]:
 
 
 def shown_again(settled: Settled, case: Case) -> list[str]:
-    """Written, read and played to kubectl without the cluster, the recording shows the same fault."""
+    """Written, read and played to kubectl without the cluster, the recording shows what its asker saw of the fault."""
+    who = settled.bound.asker
+    hidden = settled.unseen(Kubectl(settled.cluster, who)) if who else []
     with tempfile.TemporaryDirectory() as place:
         directory = Path(place)
         file = directory / "case.json.gz"
@@ -94,7 +96,8 @@ def shown_again(settled: Settled, case: Case) -> list[str]:
         read = load(file)
         world, faults = world_of(read)
         with Player(world, directory, faults, settled.namespace) as player:
-            wrong = settled.unseen(Kubectl(Cluster(player.kubeconfig, settled.cluster.kubectl)))
+            shown = settled.unseen(Kubectl(Cluster(player.kubeconfig, settled.cluster.kubectl)))
+        wrong = [each for each in shown if each not in hidden]
         if (size := file.stat().st_size) > LARGEST:
             wrong.append(f"the case takes {size} bytes")
         if dumped(read) != file.read_bytes():
@@ -117,7 +120,7 @@ def tried_in_vain(settled: Settled) -> list[str]:
 
 def healed(settled: Settled, report: Report) -> list[str]:
     """The printed fix, run as printed, makes it well, and nothing was well before."""
-    if not ailments(settled, settled.cluster.api):
+    if not ails(settled):
         return ["nothing ails it before its mend"]
     apply_fix(settled.cluster, report, settled.expect.get("fill"))
     return wait_healthy(settled)
