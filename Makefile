@@ -8,6 +8,9 @@ LLAMA  := 0.3.36
 WHEELS := $(CACHE)/wheels/llama-$(LLAMA)
 JOBS   ?= 8
 
+# Compiled modules are kept, whatever the shell says: compiling all of them anew costs each command a second and a half.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup setup-local demo test test-all test-unit test-model test-controlplane test-realnode lint fmt types layers \
         bench cluster clean
 
@@ -19,7 +22,7 @@ setup: $(VENV)/.ready  ## a virtual environment with everything locked in requir
 $(VENV)/.ready: requirements-dev.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
