@@ -27,6 +27,7 @@ from plugin.llama import wheel as llama
 ROOT = tree.ROOT
 OSES = {"linux": "linux", "darwin": "darwin", "win32": "windows"}
 ARCHES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+SHIM = "kubectl_complete-intellect"
 MEBIBYTE = 1 << 20
 
 
@@ -112,11 +113,11 @@ def tell_size(archive: Path, frozen: Path) -> None:
         print(f"          {path.stat().st_size / MEBIBYTE:7.1f} MiB  {path.relative_to(frozen)}")
 
 
-def tell_needs(frozen: Path) -> None:
-    """The floor that the binaries set, and whether anything is lacking."""
+def tell_needs(frozen: Path) -> str:
+    """The floor that the binaries set, and whether anything is lacking; the C library's least version."""
     binaries = elf.read(frozen)
     if not binaries:
-        return
+        return ""
     floor, files = elf.glibc_floor(binaries)
     print(
         f"glibc     {'.'.join(map(str, floor))} or newer (asked by {', '.join(Path(name).name for name in files[:4])})"
@@ -132,6 +133,12 @@ def tell_needs(frozen: Path) -> None:
         if "/llama_cpp/" in f"/{binary.name}" or "/" not in binary.name:
             level = elf.instruction_level(frozen / binary.name)
             print(f"          {Path(binary.name).name}: {'not read' if level is None else f'x86-64-v{level}'}")
+    return ".".join(map(str, floor))
+
+
+def write_manifest(dist: Path, glibc: str) -> None:
+    command = [sys.executable, "-m", "plugin.krew", "--dist", str(dist)]
+    subprocess.run([*command, *(["--glibc", glibc] if glibc else [])], check=True, cwd=ROOT)
 
 
 def main() -> None:
@@ -147,12 +154,15 @@ def main() -> None:
     frozen = freeze(staged, options.work, options.all_variants)
     parts = components(options.work)
     shutil.copyfile(ROOT / "LICENSE", frozen / "LICENSE")
+    if sys.platform != "win32":
+        shutil.copy(ROOT / "plugin" / SHIM, frozen / SHIM)
+        (frozen / SHIM).chmod(0o755)
     (frozen / "THIRD_PARTY_NOTICES").write_text(notices(parts), encoding="utf-8")
     archive = packed(frozen, options.dist)
     bill = archive.with_name(archive.name.removesuffix(".tar.gz").removesuffix(".zip") + ".cdx.json")
     bill.write_text(sbom(__version__, sha256(archive), parts, source_time()), encoding="utf-8")
     tell_size(archive, frozen)
-    tell_needs(frozen)
+    write_manifest(options.dist, tell_needs(frozen))
     print(f"wheel     {wheel.name}: {wheel.stat().st_size / MEBIBYTE:.1f} MiB")
     print(f"SBOM      {bill.name}: {len(parts)} components")
     if lacking := untold(parts):

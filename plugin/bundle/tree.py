@@ -5,13 +5,17 @@ Made beside the checkout and not in it, so that what is built never mixes with w
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
-from plugin.embedder.convert import converted
+from plugin.bundle.pack import sha256
+from plugin.embedder.convert import cache_dir, converted
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "kubectl_ai_intellect"
@@ -38,10 +42,28 @@ def staged(tree: Path) -> Path:
 
 
 def build_index(embedder: Path, target: Path) -> None:
-    """In a process of its own: llama.cpp is loaded, and its threads must not outlive the building."""
-    script = ROOT / "plugin" / "embedder" / "index.py"
-    command = [sys.executable, str(script), "--model", str(embedder), "--out", str(target)]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    """The ready index, kept in the cache for as long as the runbooks and what reads them stay what they are.
+
+    Built in a process of its own: llama.cpp is loaded for it.
+    """
+    kept = cache_dir() / "index" / index_key(embedder)
+    if not kept.is_dir():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+            made = Path(scratch) / "index"
+            command = [sys.executable, str(ROOT / "plugin/embedder/index.py"), "--model", str(embedder)]
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            subprocess.run([*command, "--out", str(made)], check=True, env=environment)
+            made.replace(kept)
+    shutil.copytree(kept, target)
+
+
+def index_key(embedder: Path) -> str:
+    """The hash of all that the index is made from."""
+    read = [*(ROOT / "runbooks").rglob("*.md"), *(ROOT / PACKAGE / "knowledge").rglob("*.py")]
+    parts = [f"{path.relative_to(ROOT)} {sha256(path)}" for path in sorted(read)]
+    parts += [sha256(embedder), *(f"{name} {version(name)}" for name in ("faiss-cpu", "numpy", "llama-cpp-python"))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def build_wheel(tree: Path, dist: Path) -> Path:

@@ -36,8 +36,14 @@ PLATFORM = Template("""\
           to: .
         - from: THIRD_PARTY_NOTICES
           to: .
-      bin: ${binary}
+${more}      bin: ${binary}
 """)
+
+
+SHIM = """\
+        - from: kubectl_complete-intellect
+          to: .
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +94,7 @@ def _platform(release: Release, os: str, arch: str, sha256: str) -> str:
         version=release.version,
         archive=archive_name(release.version, os, arch),
         sha256=sha256,
+        more="" if os == "windows" else SHIM,
         binary="kubectl-intellect.exe" if os == "windows" else "kubectl-intellect",
     )
 
