@@ -51,7 +51,6 @@ def consult(answering: Answering, probes_left: int) -> list[Read]:
         proved=[root.finding for root in desk.assessment.roots if root.finding.strength == "proved"],
         open=desk.assessment.open,
         symptoms=desk.focus,
-        asked=desk.asked,
         probes_left=probes_left,
         passages=answering.passages,
         earlier=answering.earlier,

@@ -31,6 +31,7 @@ _ADVICE = re.compile(
     r"|\b(?:to fix|the fix is|previous instructions|system prompt)\b",
     re.IGNORECASE,
 )
+_NOISE = re.compile(r"[{}\\]|([^\s\d])\1{3}")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_-]{3,}")
 STOP_WORDS = frozenset(
     [
@@ -136,6 +137,8 @@ def plain(text: str) -> str:
     """A statement for people: one line, nothing that could be run."""
     line = " ".join(clean(redact(text)).split()).rstrip(". ")
     if len(line) < 12 or " " not in line:
+        raise Refused("that is no sentence")
+    if _NOISE.search(line):
         raise Refused("that is no sentence")
     if _COMMAND.search(line) or _ADVICE.search(line):
         raise Refused("that is no statement of what is: no commands, no advice, no addresses")

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from kubectl_ai_intellect.causes.base import Fact, Symptom
 from kubectl_ai_intellect.causes.facts import field, logged, logs, told
 from kubectl_ai_intellect.kube.refs import Ref
-from kubectl_ai_intellect.kube.source import Object, Read
+from kubectl_ai_intellect.kube.source import Object, Read, Unread
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import Container, containers
 from kubectl_ai_intellect.state.relations import WORKLOADS, Relation, near, owner_refs, pods_of, workload_of
 
 HITS = 3
-LAST_LINES = 3
+LAST_LINES = 4
 WARNINGS = 3
 PODS = 2
 NOT_WELL = frozenset({"Ready", "Available", "Progressing", "Synced", "Healthy", "Reconciled", "Initialized"})
@@ -83,6 +83,19 @@ def _log(state: State, at: Ref) -> Iterator[Fact]:
             yield Fact(f"log of {at.part} ends with: " + " | ".join(last), at, read)
 
 
+def whole_log(state: State, read: Read) -> Iterator[Fact]:
+    """A log that was asked for by itself: its strongest lines, and all that is kept of its end."""
+    digest = state.log(read.of, previous=read.option("previous") == "true")
+    if isinstance(digest, Unread) or digest.empty:
+        yield Fact(f"log of {read.of.part}: nothing could be read", read.of, read)
+        return
+    for hit in digest.hits[:HITS]:
+        yield logged(read.of, hit, previous=read.option("previous") == "true")
+    yield Fact(
+        f"log of {read.of.part} ends: " + " | ".join(line for line in digest.last_lines if line.strip()), read.of, read
+    )
+
+
 def places(state: State, symptoms: Sequence[Symptom], target: Ref | None = None) -> list[Ref]:
     """The objects to look at for open symptoms: where they are, what they stand for, and two pods of a workload."""
     found: dict[Ref, None] = {}
@@ -102,4 +115,4 @@ def places(state: State, symptoms: Sequence[Symptom], target: Ref | None = None)
     return list(found)
 
 
-__all__ = ["facts", "places"]
+__all__ = ["facts", "places", "whole_log"]

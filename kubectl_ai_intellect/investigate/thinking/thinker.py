@@ -28,6 +28,8 @@ DECIDING = 220
 MARGIN = 0.2
 """How clearly a model must prefer its choice to what the evidence makes likelier."""
 
+UNDECIDED = '{"thought":"","do":{"undecided":true}}'
+
 Note = Callable[[str, str, str, int, int], None]
 
 
@@ -59,6 +61,9 @@ class Thinker:
     numbers: Numbers = field(default_factory=Numbers)
     conclusion: Picked | Stated | None = None
     failed: str = ""
+    """Why it is not asked any more."""
+    refused: str = ""
+    """Why its decision was not taken; it may still explain."""
     prompt: Prompt = field(default_factory=lambda: Prompt(wording.PREFIX))
     steps: int = 0
     wanted: list[Read] = field(default_factory=list[Read])
@@ -125,7 +130,7 @@ class Thinker:
         if not self.board.facts:  # nothing to cite: nothing to claim
             return []
         self.steps += 1
-        refusal = ""
+        refusal, prompt_kept = "", prompt
         for _ in range(2):
             start, before = time.monotonic(), self.spent
             grammar, asked = decision(self.board, view.probes_left > 0), prompt
@@ -141,7 +146,8 @@ class Thinker:
             self.prompt, self.wanted = asked.answered(done.text), reads
             self._record(view, reads[0].kubectl() if reads else "", self._outcome(reads), start, before)
             return reads
-        self.failed = f"the model gave no answer that holds: {wording.flat(refusal)}"
+        self.prompt = prompt_kept.answered(UNDECIDED)  # what it said instead shall not be read again
+        self.refused = f"the model gave no answer that holds: {wording.flat(refusal)}"
         return []
 
     def _taken(self, view: View, value: Any, after: Prompt) -> list[Read]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kubectl_ai_intellect.causes.base import Fact, Finding, Symptom
 from kubectl_ai_intellect.investigate.thinking import offers, surroundings
 from kubectl_ai_intellect.investigate.thinking.board import Board
-from kubectl_ai_intellect.investigate.thinking.wording import LINE, OURS, PASSAGE, Line, flat, ours
+from kubectl_ai_intellect.investigate.thinking.wording import LINE, OURS, PASSAGE, WIDE, Line, flat, ours
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Read
 from kubectl_ai_intellect.report import Passage
@@ -41,7 +42,6 @@ class View:
     proved: Sequence[Finding]
     open: Sequence[Symptom]
     symptoms: Sequence[Symptom]  # those the question is about
-    asked: set[Read]
     probes_left: int
     passages: Sequence[Passage] = ()
     earlier: Earlier | None = None
@@ -65,7 +65,8 @@ def first_turn(board: Board, view: View) -> list[Line]:
 def next_turn(board: Board, view: View, read: Sequence[Read]) -> list[Line]:
     """What the reads that were asked for have shown, and what has changed."""
     lines: list[Line] = []
-    found = list(_facts(board, (fact for each in read for fact in _read_facts(view.state, each)), NEW_FACTS))
+    asked_for = (fact for each in read for fact in _read_facts(view.state, each))
+    found = list(_facts(board, asked_for, NEW_FACTS, WIDE))
     found += _facts(board, _first_facts(view), NEW_FACTS - len(found)) if len(found) < NEW_FACTS else []
     lines += [ours("New facts:"), *found] if found else [ours("The read shows nothing new.")]
     gone = set(board.gone)
@@ -93,11 +94,11 @@ def _first_facts(view: View) -> Iterator[Fact]:
     yield from seen[6:]
 
 
-def _facts(board: Board, found: Iterable[Fact], most: int) -> list[Line]:
+def _facts(board: Board, found: Iterable[Fact], most: int, width: int = LINE) -> list[Line]:
     lines: list[Line] = []
-    texts = {(flat(each.text), each.of) for each in board.facts.values()}
+    texts = {(flat(each.text, width), each.of) for each in board.facts.values()}
     for fact in found:
-        text = flat(fact.text)
+        text = flat(fact.text, width)
         if len(lines) >= most:
             break
         if not text or (text, fact.of) in texts:
@@ -105,7 +106,7 @@ def _facts(board: Board, found: Iterable[Fact], most: int) -> list[Line]:
         texts.add((text, fact.of))
         name = board.number(fact)
         at = fact.of.short if fact.of.name else f"{fact.of.kind} of {fact.of.namespace or 'the cluster'}"
-        lines.append(Line(flat(f"{name} {at}: {text}", LINE), 80 - len(lines), name=name, fact=fact))
+        lines.append(Line(flat(f"{name} {at}: {text}", width), 80 - len(lines), name=name, fact=fact))
     return lines
 
 
@@ -120,7 +121,8 @@ def _choices(board: Board, view: View) -> list[Line]:
         text = flat(f"{name} {each.cause} at {each.object.short} ({each.strength}): {each.says}", CAUSE_LINE)
         lines.append(Line(text, 90 - index, name=name))
     places = surroundings.places(view.state, view.open or view.symptoms[:3], view.target)
-    reads = offers.offers(view.state, view.open or view.symptoms, places, view.asked) if view.probes_left > 0 else []
+    shown = {*board.probes.values(), *board.made}
+    reads = offers.offers(view.state, view.open or view.symptoms, places, shown) if view.probes_left > 0 else []
     new = board.offer(reads)
     if new:
         lines.append(ours("Reads:"))
@@ -132,21 +134,35 @@ def _choices(board: Board, view: View) -> list[Line]:
 def _read_facts(state: State, read: Read) -> Iterator[Fact]:
     """What a read that was asked for shows, when no mechanism has anything to say of it."""
     if read.what == "logs":
-        yield from surroundings.facts(state, [read.of])
+        yield from surroundings.whole_log(state, read)
     elif read.what == "get":
         found = state.find(read.of)
         if found is None:
             yield Fact(f"{read.of.short} could not be read or does not exist", read.of, read)
             return
         yield from surroundings.facts(state, [read.of])
-        for part in ("status", "spec"):
-            value = found.raw.get(part)
-            if value and found.ref.kind != "Secret":
+        for part in ("status", "spec", "data") if found.ref.kind != "Secret" else ():
+            value = _bare(found.raw.get(part))
+            if value:
                 yield Fact(f"{part}: {json.dumps(value, separators=(',', ':'), default=str)}", found.ref, read)
     elif read.what == "list":
         names = [each.ref.name for each in state.all(read.of.kind, read.of.namespace or None, group=read.of.group)]
         listed = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
         yield Fact(f"{len(names)} {read.of.kind} there{': ' + listed if listed else ''}", read.of, read)
+
+
+DEFAULTS = frozenset({"terminationMessagePath", "terminationMessagePolicy", "dnsPolicy", "schedulerName", "conditions",
+                      "securityContext", "restartPolicy", "imagePullPolicy", "terminationGracePeriodSeconds",
+                      "revisionHistoryLimit", "progressDeadlineSeconds", "managedFields"})  # fmt: skip
+"""Fields that say little and are long."""
+
+
+def _bare(value: Any) -> Any:
+    """A value without what is empty or as it always is."""
+    if isinstance(value, dict):
+        kept = {key: _bare(each) for key, each in value.items() if key not in DEFAULTS}
+        return {key: each for key, each in kept.items() if each not in (None, {}, [])}
+    return [_bare(each) for each in value] if isinstance(value, list) else value
 
 
 __all__ = ["Earlier", "View", "first_turn", "next_turn"]

@@ -19,6 +19,8 @@ STEP = 300
 """Tokens that each later turn may add."""
 LINE = 240
 PASSAGE = 300
+WIDE = 700
+"""Characters of what was asked for itself: a log's end, an object's spec."""
 
 PREFIX = """\
 You find the root causes of faults in Kubernetes clusters. You are shown a question, facts that were read from the \
@@ -30,8 +32,7 @@ Answer with one line of JSON. When you are asked to decide, one of:
 {"thought":"...","do":{"other":"what is wrong, in one sentence","cites":["E2"]}} facts show a cause that is no candidate
 {"thought":"...","do":{"probe":"P1"}} a read would tell
 {"thought":"...","do":{"undecided":true}} the facts do not decide
-Example: {"thought":"The log ends with an expired license, no candidate says so.","do":{"other":"The license of \
-Deployment/billing has expired","cites":["E2"]}}
+Example: {"thought":"E2 shows that the port differs, as C1 says.","do":{"ranked":["C1"],"cites":["E2"]}}
 When you are asked to explain, two to four short sentences for an engineer: what happens, why, how one leads to the \
 other. No commands. Each cites its facts:
 {"sentences":[{"says":"Deployment/billing restarts because its license has expired.","cites":["E2"]}]}
