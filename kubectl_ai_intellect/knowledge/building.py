@@ -6,7 +6,6 @@ Two processes may do this at once: one waits for the other's lock. A reader neve
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -43,6 +42,7 @@ from kubectl_ai_intellect.knowledge.index import (
 from kubectl_ai_intellect.knowledge.library import Source
 from kubectl_ai_intellect.knowledge.passages import Document, Passage
 from kubectl_ai_intellect.knowledge.words import without_noise
+from kubectl_ai_intellect.locks import try_lock
 
 if TYPE_CHECKING:
     from kubectl_ai_intellect.knowledge.embedders import Vectors
@@ -333,14 +333,10 @@ def _locked(path: Path) -> Generator[None]:
     """One writer at a time; the lock goes when its process goes."""
     with path.open("w") as file:
         deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise IntellectError(f"another process holds {path}; wait until it is done") from None
-                time.sleep(0.1)
+        while not try_lock(file):
+            if time.monotonic() > deadline:
+                raise IntellectError(f"another process holds {path}; wait until it is done")
+            time.sleep(0.1)
         yield
 
 

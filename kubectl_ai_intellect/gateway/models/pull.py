@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import re
 import shutil
@@ -25,6 +24,7 @@ from kubectl_ai_intellect.gateway.models import installed
 from kubectl_ai_intellect.gateway.models.catalogue import Entry
 from kubectl_ai_intellect.gateway.models.installed import Installed, Progress
 from kubectl_ai_intellect.gateway.protocol import ModelError
+from kubectl_ai_intellect.locks import try_lock
 
 if TYPE_CHECKING:
     import httpx
@@ -95,10 +95,8 @@ def _alone(part: Path) -> Generator[None]:
     except OSError as error:
         raise ModelError(f"cannot write to {part.parent}: {error.strerror}") from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ModelError(f"{part.stem} is being fetched by another process; wait for it") from None
+        if not try_lock(lock):
+            raise ModelError(f"{part.stem} is being fetched by another process; wait for it")
         try:
             yield
         finally:

@@ -48,7 +48,8 @@ def _free_cores() -> int:
     Threads wait for each other at every layer: on a busy machine two of them are a hundred times slower than one.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 4) if os.getloadavg()[0] < cores + 0.5 else 1
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return min(cores, 4) if busy < cores + 0.5 else 1
 
 
 def _load(file: ModelFile) -> Any:
