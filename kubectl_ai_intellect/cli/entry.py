@@ -14,6 +14,11 @@ def main() -> None:
 
         print(f"kubectl intellect {__version__}")
         raise SystemExit(0)
+    if arguments[:1] == ["__complete"]:
+        from kubectl_ai_intellect.completing.shim import answer
+
+        print(answer(arguments[1:]), end="", flush=True)
+        raise SystemExit(0)
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     from kubectl_ai_intellect.errors import IntellectError
 
