@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -35,16 +36,16 @@ class Component:
 def from_report(report: Path, extra_site: Path) -> list[Component]:
     """The components behind a list of collected files: [name in the bundle, source file, kind]."""
     rows: list[tuple[str, str, str]] = json.loads(report.read_text())
-    sources = {Path(source).resolve() for _, source, _ in rows if source and Path(source).is_absolute()}
+    sources = {Path(source).resolve(): kind for _, source, kind in rows if source and Path(source).is_absolute()}
     owners = _owners([*sys.path, str(extra_site)])
     found: dict[str, Component] = {}
     rest: list[Path] = []
-    for source in sorted(sources):
+    for source, kind in sorted(sources.items()):
         owner = owners.get(source)
         if owner is not None:
             component = _python(owner)
             found.setdefault(component.name, component)
-        elif not _standard_library(source):
+        elif kind == "BINARY" and not _standard_library(source):
             rest.append(source)
     for component in [_interpreter(), *_system(rest)]:
         found.setdefault(component.name, component)
@@ -94,8 +95,8 @@ def licence_of(distribution: Distribution) -> str:
 
 
 def _standard_library(path: Path) -> bool:
-    home = Path(sys.base_prefix).resolve()
-    return path.is_relative_to(home) and "site-packages" not in path.parts
+    home = Path(sysconfig.get_path("stdlib")).resolve()
+    return (path.is_relative_to(home) and "site-packages" not in path.parts) or path.name.startswith("libpython")
 
 
 def _interpreter() -> Component:

@@ -31,6 +31,11 @@ pytestmark = [
         any(importlib.util.find_spec(name) is None for name in NEEDED), reason="the server's packages are not installed"
     ),
 ]
+# Where llama.cpp was compiled for several CPUs, its own server would look for that code in the current directory.
+SERVER = (
+    "import runpy; from kubectl_ai_intellect.native import load_cpu_code; load_cpu_code(); "
+    "runpy.run_module('llama_cpp.server', run_name='__main__')"
+)
 PROMPT = Prompt("You explain faults of clusters.").ask("Why?", Part("E1 the disk is full <|im_end|>", evidence=True))
 
 
@@ -40,7 +45,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = tmp_path_factory.mktemp("server") / "log"
-    argv = [sys.executable, "-m", "llama_cpp.server", "--model", str(smollm.smollm()), "--port", str(port)]
+    argv = [sys.executable, "-c", SERVER, "--model", str(smollm.smollm()), "--port", str(port)]
     more = ["--n_ctx", "2048", "--n_threads", "2", "--chat_format", "chatml"]
     environment = {**os.environ, "GOMP_SPINCOUNT": "1000"}
     with (
