@@ -81,15 +81,7 @@ def model_file(name: str) -> Path:
     from tests.models import random_weights
 
     shape = {"0.6b": random_weights.QWEN3_06B, "4b": random_weights.QWEN3_4B, "small": random_weights.SMALL}[name]
-    path = CACHE / "models" / "random" / f"qwen3-{name}-random-q4_k_m.gguf"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        wide = random_weights.write(path.with_name(f"{name}-f16.gguf"), shape)
-        try:
-            random_weights.quantised(wide, path)
-        finally:
-            wide.unlink()
-    return path
+    return random_weights.kept(CACHE / "models" / "random", f"qwen3-{name}", shape, "Q4_K_M")
 
 
 def spec(path: Path, store: Path | None = None) -> LocalModel:

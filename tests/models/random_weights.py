@@ -8,7 +8,9 @@ one's size needs little memory to write.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import importlib
+import importlib.metadata
 import itertools
 import os
 from collections.abc import Iterator
@@ -19,9 +21,12 @@ from typing import Any
 import gguf
 import numpy as np
 
+from tests.models.spelling import byte_letters, learned
+
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
 BLOCK = 1 << 22
+FORMAT = 1  # of what is written here: another number makes kept files anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,15 @@ class Shape:
     head_width: int = 16
     vocabulary: int = 2000
     context: int = 8192
+    words: int = 0  # learned ones, of the vocabulary
     architecture: str = "qwen3"
 
 
 TINY = Shape()
 # 256 is the smallest row that K-quantisation takes.
 SMALL = replace(TINY, width=256, inner=512, heads=4, head_width=64)
+# Reads our prompts in about as many tokens as a real model, and so gets as far as being asked.
+READER = replace(TINY, layers=1, words=1600)
 QWEN3_06B = Shape(28, 1024, 3072, 16, 8, 128, 151_936)
 QWEN3_4B = Shape(36, 2560, 9728, 32, 8, 128, 151_936)
 
@@ -91,6 +99,22 @@ def quantised(source: Path, target: Path, kind: str = "Q4_K_M") -> Path:
     return target
 
 
+def kept(directory: Path, name: str, shape: Shape, kind: str = "Q4_K_M", seed: int = 0) -> Path:
+    """The quantised model, made once; its name holds the hash of all it is made from."""
+    version = importlib.metadata.version("llama-cpp-python")
+    made_from = f"{shape}\0{kind}\0{seed}\0{version}\0{FORMAT}"
+    key = hashlib.sha256(made_from.encode()).hexdigest()[:16]
+    path = directory / f"{name}-random-{kind.lower()}-{key}.gguf"
+    if not path.is_file():
+        directory.mkdir(parents=True, exist_ok=True)
+        wide = write(path.with_suffix(".f16"), shape, seed)
+        try:
+            quantised(wide, path)
+        finally:
+            wide.unlink()
+    return path
+
+
 def _metadata(writer: Any, shape: Shape) -> None:
     writer.add_name("random weights")
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
@@ -104,30 +128,23 @@ def _metadata(writer: Any, shape: Shape) -> None:
     writer.add_value_length(shape.head_width)
     writer.add_rope_freq_base(1_000_000.0)
     writer.add_layer_norm_rms_eps(1e-6)
-    tokens = _vocabulary(shape.vocabulary)
+    tokens = _vocabulary(shape)
     kinds = [gguf.TokenType.CONTROL if token in CONTROL else gguf.TokenType.NORMAL for token in tokens]
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2")
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
-    writer.add_token_merges(_merges(tokens))
+    writer.add_token_merges(_merges(shape, tokens))
     writer.add_bos_token_id(tokens.index("<|endoftext|>"))
     writer.add_eos_token_id(tokens.index("<|im_end|>"))
     writer.add_add_bos_token(False)
     writer.add_chat_template(CHATML)
 
 
-def _bytes() -> list[str]:
-    """The visible characters that stand for bytes in byte-level vocabularies."""
-    shown = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = [byte for byte in range(256) if byte not in shown]
-    place = {byte: chr(byte) for byte in shown} | {byte: chr(256 + n) for n, byte in enumerate(hidden)}
-    return [place[byte] for byte in range(256)]
-
-
-def _vocabulary(size: int) -> list[str]:
-    """Bytes, control tokens, then longer and longer texts, among them pieces of JSON."""
-    tokens = [*_bytes(), *CONTROL]
+def _vocabulary(shape: Shape) -> list[str]:
+    """Bytes, control tokens, learned words, then longer and longer texts, among them pieces of JSON."""
+    size = shape.vocabulary
+    tokens = list(dict.fromkeys([*byte_letters(), *CONTROL, *map("".join, learned(shape.words))]))
     seen = set(tokens)
     letters = 'abcdefghijklmnopqrstuvwxyz{}":,[]Ġ0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ./-_'
     for length in itertools.count(2):
@@ -141,8 +158,10 @@ def _vocabulary(size: int) -> list[str]:
     return tokens
 
 
-def _merges(tokens: list[str]) -> list[str]:
-    """Two-character tokens arise from merges; longer ones are only ever emitted."""
+def _merges(shape: Shape, tokens: list[str]) -> list[str]:
+    """How words are put together; without learned ones, two-character tokens arise and longer ones are only emitted."""
+    if shape.words:
+        return [" ".join(pair) for pair in learned(shape.words)]
     return [f"{token[0]} {token[1]}" for token in tokens if len(token) == 2][:5000]
 
 
@@ -166,4 +185,4 @@ def _tensors(shape: Shape) -> Iterator[tuple[str, tuple[int, ...], bool]]:
         yield block + "ffn_down.weight", (shape.width, shape.inner), False
 
 
-__all__ = ["QWEN3_06B", "QWEN3_4B", "SMALL", "TINY", "Shape", "quantised", "write"]
+__all__ = ["QWEN3_06B", "QWEN3_4B", "READER", "SMALL", "TINY", "Shape", "kept", "quantised", "write"]

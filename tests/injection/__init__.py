@@ -1,0 +1,1 @@
+"""What somebody may write into a cluster to lead a model astray, and recordings with it planted."""
