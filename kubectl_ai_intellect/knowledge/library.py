@@ -150,15 +150,15 @@ def runbook_for(cause_id: str) -> Runbook | None:
     candidates = [known.ids[cause_id]] if cause_id in known.ids else []
     candidates += [path / f"{cause_id}.md" for path in known.paths if path.is_dir()]
     for path in candidates:
-        found = _readable(path, ours=False)
+        found = readable(path, ours=False)
         if found and found.id == cause_id:
             return found
     if ".." in cause_id or cause_id.startswith("/"):
         return None
-    return _readable(shipped_directory() / f"{cause_id}.md", ours=True)
+    return readable(shipped_directory() / f"{cause_id}.md", ours=True)
 
 
-def _readable(path: Path, *, ours: bool) -> Runbook | None:
+def readable(path: Path, *, ours: bool) -> Runbook | None:
     if not path.is_file():
         return None
     try:
@@ -172,6 +172,7 @@ __all__ = [
     "Source",
     "add",
     "keep",
+    "readable",
     "registry",
     "remove",
     "runbook_for",

@@ -49,6 +49,11 @@ def test_its_recording_is_answered_alike(staged: Staged[Outcome], scenario: Scen
     assert staged.outcome(scenario).replay == []
 
 
+@pytest.mark.parametrize("scenario", Staged.parameters(SCENARIOS))
+def test_the_checks_of_its_runbook_show_what_they_expect(staged: Staged[Outcome], scenario: Scenario) -> None:
+    assert staged.outcome(scenario).checks == []
+
+
 @pytest.mark.parametrize("scenario", Staged.parameters(CONTROLLED))
 def test_a_wrong_mend_does_not_heal(staged: Staged[Outcome], scenario: Scenario) -> None:
     assert staged.outcome(scenario).wrong_mend == []

@@ -14,6 +14,7 @@ from kubectl_ai_intellect.kube.case.model import Case, dumped, load, save
 from tests.player import Player
 from tests.player.recorded import world_of
 from tests.scenarios.asking import Report, ask_case, ask_through_kubectl, root
+from tests.scenarios.checks import checked
 from tests.scenarios.cluster import Cluster, Kubectl
 from tests.scenarios.judge import ails, apply_fix, judge, wait_healthy
 from tests.scenarios.recording import asked, record
@@ -49,6 +50,7 @@ class Outcome:
     answer: list[str] = field(default_factory=list[str])
     recording: list[str] = field(default_factory=list[str])
     replay: list[str] = field(default_factory=list[str])
+    checks: list[str] = field(default_factory=list[str])
     wrong_mend: list[str] | None = None
     healing: list[str] | None = None
 
@@ -70,6 +72,7 @@ def visit(settled: Settled) -> Outcome:
     case = record(settled, read)
     outcome.recording = told(lambda: shown_again(settled, case))
     outcome.replay = told(lambda: answered_again(case, report))
+    outcome.checks = told(lambda: checked(settled, report))
     if settled.expect.get("heals"):
         if settled.scenario.name in WRONG_MENDS:
             outcome.wrong_mend = told(lambda: tried_in_vain(settled))
