@@ -112,6 +112,14 @@ class Passage(_Part):
     score: float
 
 
+class After(_Part):
+    """What a question goes on from, and what tells the ill from the well there."""
+
+    question: str
+    answer: str
+    differences: list[str] = Field(default_factory=list)
+
+
 class Diagnosis(_Part):
     apiVersion: Literal["intellect/v1"] = "intellect/v1"
     kind: Literal["Diagnosis"] = "Diagnosis"
@@ -123,6 +131,7 @@ class Diagnosis(_Part):
     evidence: list[Evidence] = Field(default_factory=list)
     steps: list[StepRecord] = Field(default_factory=list)
     passages: list[Passage] = Field(default_factory=list)
+    after: After | None = None
     usage: Usage = Field(default_factory=Usage)
 
 
@@ -169,5 +178,5 @@ def schema() -> dict[str, Any]:
     return TypeAdapter(Report).json_schema()
 
 
-__all__ = ["SEVERITIES", "Alternative", "Answer", "ChainStep", "Diagnosis", "Evidence", "Fix", "ManagedBy", "ObjectRef",
+__all__ = ["SEVERITIES", "After", "Alternative", "Answer", "ChainStep", "Diagnosis", "Evidence", "Fix", "ManagedBy", "ObjectRef",
            "Passage", "Report", "Scan", "Severity", "StepRecord", "Table", "Usage", "Verdict", "schema"]  # fmt: skip

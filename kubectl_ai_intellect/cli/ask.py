@@ -13,7 +13,11 @@ from kubectl_ai_intellect.cli.thinking import Helper
 from kubectl_ai_intellect.errors import UsageError
 from kubectl_ai_intellect.kube.refs import Ref, named
 from kubectl_ai_intellect.kube.source import Source
-from kubectl_ai_intellect.report import Report
+from kubectl_ai_intellect.report import Diagnosis, Report
+
+if TYPE_CHECKING:
+    from kubectl_ai_intellect.investigate.answering import Answering
+    from kubectl_ai_intellect.investigate.sessions import Past
 
 NOBODY = Helper()
 
@@ -125,7 +129,7 @@ def ask_source(
         raise UsageError("there is no earlier investigation to continue; ask a question first")
     resumed = past is not None and past.waiting and not options.words
     if past is not None:
-        _take_up(answering, past, resumed)
+        _take_up(answering, past, resumed, options)
     keep = not options.source  # a case is its own record
     try:
         return investigate(
@@ -142,21 +146,34 @@ def ask_source(
         sessions.close()
 
 
-def _take_up(answering: Any, past: Any, resumed: bool) -> None:
+def _confirm(options: Options, namespace: str, report: Diagnosis) -> None:
+    """Let the user's own runbook look for itself, where there is one for this verdict."""
+    from kubectl_ai_intellect.investigate.confirming import confirm, yours
+
+    found = yours(report)
+    if found is not None:
+        from kubectl_ai_intellect.kube.running import run
+
+        checks, title = found
+        confirm(report, checks, title, lambda command: run(command, options.flags, namespace))
+
+
+def _take_up(answering: Answering, past: Past, resumed: bool, options: Options) -> None:
     """Go on where the last investigation was: its question if it still waits, else its object."""
-    desk = answering.desk
-    values = past.values
-    if not desk.question:
-        desk.question = values.get("question") or ""
-    namespace = values.get("namespace") or desk.scope.namespace
-    target = values.get("target") or []
-    aimed = Ref(*target) if target and not resumed and desk.scope.target is None else desk.scope.target
-    desk.scope = replace(desk.scope, namespace=namespace, target=aimed)
+    desk, values = answering.desk, past.values
+    desk.question = desk.question or values.get("question") or ""
+    elsewhere = options.flags.namespace or options.flags.all_namespaces or desk.scope.target is not None
+    if not elsewhere:
+        desk.scope = replace(desk.scope, namespace=values.get("namespace", desk.scope.namespace))
     if resumed:
         answering.interactive = True
 
 
 def ask_number(options: list[str]) -> int | None:
+        return
+    answering.earlier = past.earlier
+    target = values.get("target") or []
+    answering.fallback = Ref(*target) if target and not elsewhere else None
     """A numbered list on the terminal; nothing chosen means the worst."""
     print("Which one do you mean?", file=sys.stderr)
     for number, text in enumerate(options, 1):

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kubectl_ai_intellect import inform
-from kubectl_ai_intellect.causes.base import role
-from kubectl_ai_intellect.investigate.conclude import Ledger, healthy, inconclusive, named, unmatched, verdict_of
+from kubectl_ai_intellect.causes.base import Fact, role
+from kubectl_ai_intellect.investigate.conclude import Ledger, healthy, inconclusive, named, said, unmatched, verdict_of
 from kubectl_ai_intellect.investigate.desk import Desk
 from kubectl_ai_intellect.investigate.scope import Scope, selected
 from kubectl_ai_intellect.kube.refs import KNOWN, Ref, ref
 from kubectl_ai_intellect.kube.source import Read, get_of, list_of
 from kubectl_ai_intellect.question import Asked, Pasted, Resolution, resolve, understand
-from kubectl_ai_intellect.report import Answer, Diagnosis, Passage, Report, Table, Usage, Verdict
+from kubectl_ai_intellect.report import After, Answer, Diagnosis, Passage, Report, Table, Usage, Verdict
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import containers
 from kubectl_ai_intellect.state.relations import WORKLOADS, workload_of
 
 if TYPE_CHECKING:
     from kubectl_ai_intellect.causes.assess import Root
+    from kubectl_ai_intellect.investigate.sessions import Earlier
     from kubectl_ai_intellect.investigate.thinking.thinker import Thinker
-    from kubectl_ai_intellect.investigate.thinking.turns import Earlier
 
 WITHOUT_NAMESPACE = frozenset(each.kind for each in KNOWN.values() if not each.namespaced)
 
@@ -46,7 +46,9 @@ class Answering:
     passages: list[Passage] = field(default_factory=list[Passage])
     thinker: Thinker | None = None  # a model, where one is to be asked
     without: str = ""  # why a model that was meant is not asked
+    confirming: Callable[[Diagnosis], None] | None = None  # the user's own runbook has its say before the end
     earlier: Earlier | None = None  # the investigation that this one goes on from
+    fallback: Ref | None = None  # what that one was about: meant where the words name nothing that is there
 
     # -- the nodes' work -----------------------------------------------------------------------------------------
 
@@ -54,10 +56,36 @@ class Answering:
         self.asked = understand(self.desk.question)
         if self.pasted:
             self.asked = self._take_in(self.asked)
+        if self.earlier is not None:
+            self.asked = self._go_on(self.asked)
         if self.asked.namespace:
             self.desk.scope = replace(self.desk.scope, namespace=self.asked.namespace, target=None)
         elif self.asked.everywhere and self.desk.scope.target is None:
             self.desk.scope = replace(self.desk.scope, namespace="")
+
+    def _go_on(self, asked: Asked) -> Asked:
+        """A question that goes on: "it" and "that pod" are what the last one was about, unless it names another."""
+        before = self.fallback
+        if asked.names or asked.namespace or asked.everywhere or before is None:
+            return asked
+        self.desk.scope = replace(self.desk.scope, target=before)
+        if asked.intent == "information":
+            return replace(asked, names=(before.name,), kind=asked.kind or before.kind)
+        return replace(asked, intent="diagnosis", reason="") if asked.intent == "decline" else asked
+
+    def _fall_back(self, before: Ref) -> None:
+        self.table, self.candidates = None, ()
+        self._must_exist(before)
+        if self.table is None:
+            self.aim(before)
+
+    def compared(self) -> list[Fact]:
+        """What tells the ill from the well, where a question goes on."""
+        if self.earlier is None or self.desk.state is None:
+            return []
+        from kubectl_ai_intellect.investigate.comparing import differences
+
+        return differences(self.desk.known, self.desk.scope.target)
 
     def _take_in(self, asked: Asked) -> Asked:
         """Let what was piped in say what the words leave out: the object, the namespace, that something is wrong."""
@@ -92,6 +120,8 @@ class Answering:
             return
         if self.desk.scope.target is None:
             self._resolve(asked)
+            if self.desk.scope.target is None and self.fallback is not None and not asked.namespace:
+                self._fall_back(self.fallback)
         else:
             self._must_exist(self.desk.scope.target)
         if self.table is None:
@@ -215,8 +245,9 @@ class Answering:
         verdict, others = self.verdicts(ledger)
         if self.thinker is not None and verdict.status != "healthy":
             ledger.cite_all(self.thinker.board.facts.values())  # all that it was shown may be cited
+        compared = [said(f"{fact.text} [{ledger.cite(fact)}]") for fact in self.compared()]
         ledger.entries.sort(key=lambda each: int(each.id[1:]))
-        return Diagnosis(
+        report = Diagnosis(
             question=self.desk.question,
             context=self.context,
             namespace=namespace,
@@ -226,7 +257,13 @@ class Answering:
             steps=self.desk.steps,
             passages=self.passages,
             usage=usage,
+            after=After(question=self.earlier.question, answer=self.earlier.answer, differences=compared)
+            if self.earlier
+            else None,
         )
+        if self.confirming is not None and verdict.status != "healthy":
+            self.confirming(report)
+        return report
 
     # -- verdicts ------------------------------------------------------------------------------------------------
 
@@ -234,8 +271,8 @@ class Answering:
         told = list(self.desk.reader.unread.values())
         if self.desk.out_of_time():
             told.append("the time given with --timeout ran out: this is the best answer so far")
-        if self.thinker is not None and self.thinker.failed:
-            told.append(self.thinker.failed)
+        if self.thinker is not None:
+            told += [each for each in (self.thinker.failed, self.thinker.refused) if each]
         return [*told, self.without] if self.without else told
 
     def ranked(self, ledger: Ledger, roots: Sequence[Root], missing: Sequence[str] = ()) -> list[tuple[Verdict, Root]]:
@@ -261,6 +298,9 @@ class Answering:
         ranked = [verdict for verdict, _ in self.ranked(ledger, roots, missing)]
         ranked = ranked if first is None else [first, *ranked]
         if ranked:
+            if self.desk.beside:
+                words = f"{self.where()} itself shows nothing wrong; something that belongs to it does. "
+                ranked[0] = ranked[0].model_copy(update={"explanation": words + ranked[0].explanation})
             others = ranked[1:] + self._elsewhere(ledger, ranked)
             return ranked[0], others[:20]
         if self.desk.focus:

@@ -19,7 +19,7 @@ from kubectl_ai_intellect.investigate import engine
 from kubectl_ai_intellect.investigate.answering import Answering
 from kubectl_ai_intellect.investigate.desk import PROBES, Desk
 from kubectl_ai_intellect.kube.refs import Ref
-from kubectl_ai_intellect.report import Report
+from kubectl_ai_intellect.report import Answer, Diagnosis, Report
 
 for _name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING"):
     os.environ[_name] = "false"  # nothing phones home, whatever the user's shell says
@@ -36,6 +36,7 @@ class Work(TypedDict, total=False):
     question: str
     namespace: str
     target: list[str]
+    answer: str
     candidates: list[list[str]]
     probes: int
     done: bool
@@ -136,6 +137,7 @@ class Loop:
             "told": [],
             "namespace": self.desk.scope.namespace,
             "target": list(target) if target else [],
+            "answer": answered(self.report),
         }
 
     def after_read(self, work: Work) -> str:
@@ -151,6 +153,15 @@ class Loop:
 
     def after_analysis(self, work: Work) -> str:
         return "probe" if self.answering.reads else "conclude"
+
+
+def answered(report: Report) -> str:
+    """A report in a line, for whoever asks on about it."""
+    if isinstance(report, Diagnosis):
+        verdict = report.verdict
+        at = f" ({verdict.cause or verdict.status} at {verdict.object.short})" if verdict.object else ""
+        return verdict.title + at
+    return report.answer.text if isinstance(report, Answer) else ""
 
 
 def build(loop: Loop, checkpointer: Any = None) -> Any:

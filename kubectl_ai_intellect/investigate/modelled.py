@@ -14,7 +14,7 @@ from kubectl_ai_intellect.investigate.conclude import Ledger, verdict_of
 from kubectl_ai_intellect.investigate.thinking.concluding import as_stated, concluded, live_findings
 from kubectl_ai_intellect.investigate.thinking.telling import explain as tell
 from kubectl_ai_intellect.investigate.thinking.thinker import Picked, Stated, Thinker
-from kubectl_ai_intellect.investigate.thinking.turns import Earlier, View
+from kubectl_ai_intellect.investigate.thinking.turns import View
 from kubectl_ai_intellect.kube.source import Read
 from kubectl_ai_intellect.report import Diagnosis, Report, Usage, Verdict
 
@@ -54,6 +54,7 @@ def consult(answering: Answering, probes_left: int) -> list[Read]:
         probes_left=probes_left,
         passages=answering.passages,
         earlier=answering.earlier,
+        compared=answering.compared(),
     )
     return thinker.consult(view)
 
@@ -106,4 +107,4 @@ def usage(counted: Usage, thinker: Thinker) -> Usage:
     )
 
 
-__all__ = ["Earlier", "ahead", "consult", "explain", "undecided", "usage"]
+__all__ = ["ahead", "consult", "explain", "undecided", "usage"]

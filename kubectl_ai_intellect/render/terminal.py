@@ -14,7 +14,7 @@ from kubectl_ai_intellect.report import Answer, Diagnosis, Evidence, Fix, Object
 
 BOLD, DIM, BLUE, YELLOW = "1", "2", "34", "33"
 MARKS = {"critical": "‼", "high": "!", "medium": "~", "low": "·"}
-PLAIN = {"‼": "!!", "·": ".", "└─ ": "`- ", "→": "->", "…": "...", "✓": "ok", "–": "-", "▸": ">"}
+PLAIN = {"‼": "!!", "·": ".", "└─ ": "`- ", "→": "->", "…": "...", "✓": "ok", "–": "-", "▸": ">", "≠": "/="}
 CERTAIN = ((0.9, "proved"), (0.65, "likely"), (0.0, "possible"))
 
 
@@ -58,7 +58,13 @@ def lines(report: Report, paper: Paper, verbose: int = 0) -> Iterator[str]:
 
 def _diagnosis(report: Diagnosis, paper: Paper, verbose: int) -> Iterator[str]:
     verdict = report.verdict
+    if report.after is not None:
+        for line in paper.wrapped(f"after: {report.after.question} → {report.after.answer}"):
+            yield paper.style(line, DIM)
+        yield ""
     yield from _verdict(verdict, paper)
+    for text in report.after.differences if report.after else ():
+        yield from paper.wrapped(text, "    ", "  ≠ ")
     if verdict.status == "root_cause":
         yield from _why(verdict, paper)
         yield from _fixes(verdict, paper)
@@ -93,7 +99,9 @@ def _verdict(verdict: Verdict, paper: Paper) -> Iterator[str]:
     at = f"{_name(verdict.object)}" if verdict.object else ""
     sure = next(word for limit, word in CERTAIN if verdict.confidence >= limit)
     yield from paper.wrapped(
-        f"{verdict.cause + ' ' if verdict.cause else ''}at {at}; {verdict.severity}; {sure} ({verdict.confidence:.0%})", "  ", "  "
+        f"{verdict.cause + ' ' if verdict.cause else ''}at {at}; {verdict.severity}; {sure} ({verdict.confidence:.0%})",
+        "  ",
+        "  ",
     )
     hurt = [_name(each) for each in verdict.affects if each != verdict.object]
     if hurt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubectl_ai_intellect.causes.base import Fact, Finding, Symptom
 from kubectl_ai_intellect.investigate.thinking import offers, surroundings
@@ -16,18 +16,13 @@ from kubectl_ai_intellect.kube.source import Read
 from kubectl_ai_intellect.report import Passage
 from kubectl_ai_intellect.state.graph import State
 
+if TYPE_CHECKING:
+    from kubectl_ai_intellect.investigate.sessions import Earlier
+
 FACTS = 16
 NEW_FACTS = 8
 SYMPTOMS = 4
 CAUSE_LINE = 140
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """The investigation that a question goes on from."""
-
-    question: str
-    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +40,7 @@ class View:
     probes_left: int
     passages: Sequence[Passage] = ()
     earlier: Earlier | None = None
+    compared: Sequence[Fact] = ()  # what tells the ill from the well, where a question goes on
 
 
 def first_turn(board: Board, view: View) -> list[Line]:
@@ -85,6 +81,7 @@ def _first_facts(view: View) -> Iterator[Fact]:
     """The leader's own facts first, then its rivals', then what there is to see."""
     for finding in view.live[:1]:
         yield from finding.supports
+    yield from view.compared
     places = surroundings.places(view.state, view.open or view.symptoms[:3], view.target)
     seen = list(surroundings.facts(view.state, places))
     yield from seen[:6]
@@ -165,4 +162,4 @@ def _bare(value: Any) -> Any:
     return [_bare(each) for each in value] if isinstance(value, list) else value
 
 
-__all__ = ["Earlier", "View", "first_turn", "next_turn"]
+__all__ = ["View", "first_turn", "next_turn"]
