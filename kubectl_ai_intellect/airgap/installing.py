@@ -90,6 +90,7 @@ def install(bundle: Verified, bin_dir: Path, *, progress: Progress | None = None
             _models(bundle, staged, journal, done)
             _index(bundle, staged, journal, done)
             _documents(bundle, staged, journal, done)
+            _runbooks(bundle, staged, journal, done)
             journal.keep()
     return done
 
@@ -107,7 +108,7 @@ def _wanted(entry: Entry) -> bool:
     """What is installed; the rest is only verified."""
     if entry.role == "plugin":
         return entry.name == archive.here()
-    return entry.role in ("model", "embedder", "index", "document")
+    return entry.role in ("model", "embedder", "index", "document", "runbook")
 
 
 def _stage(bundle: Verified, staged: Path, progress: Progress | None) -> None:
@@ -199,6 +200,28 @@ def _documents(bundle: Verified, staged: Path, journal: Journal, done: Done) -> 
         fresh = journal.tree(directory, target)
         journal.after(lambda path=target: library.add(path))
         (done.installed if fresh else done.kept).append(f"documents {directory.name.partition('-')[2]}")
+
+
+def _runbooks(bundle: Verified, staged: Path, journal: Journal, done: Done) -> None:
+    """Ours come with the plugin; those that the plugin here lacks, being older, are added like documents."""
+    from kubectl_ai_intellect.knowledge import library
+
+    ours = library.shipped_directory()
+    lacking = [
+        each.path for each in bundle.contents.of("runbook") if not (ours / each.path.partition("/")[2]).is_file()
+    ]
+    if not lacking or any(_wanted(each) for each in bundle.contents.of("plugin")):
+        done.kept.append(f"{len(bundle.contents.of('runbook'))} runbooks, with the plugin")
+        return
+    chosen = staged / "lacking"
+    for path in lacking:
+        into = chosen / path.partition("/")[2]
+        into.parent.mkdir(parents=True, exist_ok=True)
+        (staged / path).replace(into)
+    target = places.data_dir() / "documents" / f"runbooks-{bundle.contents.version}"
+    fresh = journal.tree(chosen, target)
+    journal.after(lambda: library.add(target))
+    (done.installed if fresh else done.kept).append(f"{len(lacking)} runbooks that the plugin here lacks")
 
 
 __all__ = ["Done", "Verified", "install", "verified"]
