@@ -6,7 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from kubectl_ai_intellect.cli.flags import Options
 from kubectl_ai_intellect.cli.thinking import Helper
@@ -119,6 +120,8 @@ def ask_source(
 
         answering.thinker = Thinker(helper.model, helper.explain, deadline, note=desk.note)
     answering.without = helper.problem
+    if not options.source:
+        answering.confirming = partial(_confirm, options, namespace)
     progress(f"reading {answering.where()}")
     from kubectl_ai_intellect.investigate.graph import investigate
     from kubectl_ai_intellect.investigate.sessions import Sessions
@@ -167,13 +170,13 @@ def _take_up(answering: Answering, past: Past, resumed: bool, options: Options) 
         desk.scope = replace(desk.scope, namespace=values.get("namespace", desk.scope.namespace))
     if resumed:
         answering.interactive = True
-
-
-def ask_number(options: list[str]) -> int | None:
         return
     answering.earlier = past.earlier
     target = values.get("target") or []
     answering.fallback = Ref(*target) if target and not elsewhere else None
+
+
+def ask_number(options: list[str]) -> int | None:
     """A numbered list on the terminal; nothing chosen means the worst."""
     print("Which one do you mean?", file=sys.stderr)
     for number, text in enumerate(options, 1):
