@@ -347,14 +347,17 @@ def described(at: Ref) -> str:
     return f"kubectl describe {argument(at.whole())}{where}"
 
 
-def healthy(where: str, missing: Sequence[str], advice: Sequence[Finding] = ()) -> Verdict:
+def healthy(where: str, missing: Sequence[str], advice: Sequence[Finding] = (), coming: Sequence[str] = ()) -> Verdict:
+    """Nothing is wrong; what is still coming up, and what rests on purpose, is told beside it."""
+    soon = f"Still starting: {'; '.join(said(each) for each in coming[:4])}." if coming else ""
     hint = " ".join(said(each.says.rstrip(".") + ".") for each in advice[:3])
+    told = f"No failing pod, workload, Service, claim or node was found in {where}."
     return Verdict(
         status="healthy",
-        title=f"Nothing is wrong in {where}",
+        title=f"Nothing is wrong in {where}" + (" so far" if coming else ""),
         severity="low",
-        confidence=0.9 if not missing else 0.6,
-        explanation=f"No failing pod, workload, Service, claim or node was found in {where}. {hint}".strip(),
+        confidence=0.9 if not missing and not coming else 0.6,
+        explanation=" ".join(each for each in (told, soon, hint) if each),
         missing=list(missing),
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.causes.symptoms.starting import under_way as starting_pods
+from kubectl_ai_intellect.causes.symptoms.workloads import available
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.state.calls import called
 from kubectl_ai_intellect.state.graph import State
@@ -153,6 +155,29 @@ def latent(symptoms: Iterable[Symptom], scope: Scope) -> list[Symptom]:
     return [each for each in symptoms if each.kind in LATENT and within(each, scope)]
 
 
+def resting(state: State, symptom: Symptom, scope: Scope) -> bool:
+    """Whether somebody laid this to rest on purpose, as far as one can see: beside it others are at work.
+
+    What depends on it fails by itself, and is followed here.
+    """
+    stopped = symptom.kind == "workload-idle" or (symptom.kind, symptom.note) == ("cronjob-idle", "suspended")
+    if not stopped or (scope.target is not None and symptom.at.whole() in around(state, scope.target)):
+        return False
+    beside = [
+        each
+        for kind in ("Deployment", "StatefulSet", "DaemonSet")
+        for each in state.all(kind, symptom.at.namespace or None)
+    ]
+    return any(available(each) > 0 for each in beside)
+
+
+def under_way(state: State, scope: Scope) -> list[str]:
+    """What is on its way in a scope, in words: pods that are coming up, workloads between two revisions."""
+    places = None if scope.target is None or scope.target.kind == "Namespace" else around(state, scope.target)
+    pods = starting_pods(state, scope.namespace or None)
+    return [f"{pod.ref.short} {words}" for pod, words in pods if places is None or pod.ref in places]
+
+
 def within(symptom: Symptom, scope: Scope) -> bool:
     if scope.everywhere:
         return True
@@ -163,4 +188,4 @@ def within(symptom: Symptom, scope: Scope) -> bool:
     return symptom.at.namespace == scope.namespace and symptom.kind not in CLUSTER
 
 
-__all__ = ["CLUSTER", "LATENT", "Scope", "around", "focus", "latent", "selected", "within"]
+__all__ = ["CLUSTER", "LATENT", "Scope", "around", "focus", "latent", "resting", "selected", "under_way", "within"]

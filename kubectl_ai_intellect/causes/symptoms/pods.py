@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from kubectl_ai_intellect.causes.base import Symptom
 from kubectl_ai_intellect.causes.facts import hits
-from kubectl_ai_intellect.evidence.logs import LogHit
+from kubectl_ai_intellect.causes.symptoms.starting import SAYS_WHY, SILENCE, starting
+from kubectl_ai_intellect.evidence.logs import CHILD, LogHit
 from kubectl_ai_intellect.kube.source import Object, when
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import Container, containers, is_finished, is_ready, phase
@@ -18,8 +19,6 @@ PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 CONFIG = frozenset({"CreateContainerConfigError"})
 START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun",
                    "PreCreateHookError", "PreStartHookError"})  # fmt: skip
-SETTLING = timedelta(seconds=20)
-"""How long a pod may take to be created before slowness is a symptom."""
 OFTEN = 5
 """How often a log must speak of slowness before that is a symptom of a container that is ready."""
 RECENT = timedelta(minutes=30)
@@ -37,12 +36,13 @@ def derive(state: State) -> Iterator[Symptom]:
 def of_pod(state: State, pod: Object) -> Iterator[Symptom]:
     if pod.deleting is not None:
         grace = int(pod.meta.get("deletionGracePeriodSeconds") or 30)
-        if state.now - pod.deleting > timedelta(seconds=max(grace, 5)):  # deletionTimestamp already includes grace
+        if state.now - pod.deleting > timedelta(seconds=max(grace, 30)):  # deletionTimestamp already includes grace
             yield Symptom("pod-stuck-terminating", pod.ref, pod.deleting)
         return
     since = when((pod.condition("PodScheduled") or {}).get("lastTransitionTime")) or pod.created
     if phase(pod) in ("Pending", "") and not pod.spec.get("nodeName"):
-        yield Symptom("pod-unscheduled", pod.ref, since)
+        if not starting(state, pod):
+            yield Symptom("pod-unscheduled", pod.ref, since)
         return
     if phase(pod) == "Failed":
         yield from _failed(state, pod)
@@ -86,13 +86,12 @@ def _stuck_creating(state: State, pod: Object) -> str:
     if phase(pod) != "Pending" or any(each.status.get("containerID") for each in containers(pod)):
         return ""
     waiting = {each.waiting.get("reason") for each in containers(pod)}
-    if not waiting <= {"ContainerCreating", "PodInitializing", None}:
+    if not waiting <= {"ContainerCreating", "PodInitializing", None} or starting(state, pod):
         return ""
     for told in state.events(pod.ref):
-        if told.reason in ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady",
-                           "FailedMapVolume", "FailedCreatePodContainer", "FailedSync"):  # fmt: skip
+        if told.reason in SAYS_WHY:
             return told.reason
-    return "silent" if pod.created and state.now - pod.created > 6 * SETTLING else ""
+    return "silent" if pod.created and state.now - pod.created > SILENCE else ""
 
 
 def of_container(state: State, pod: Object, each: Container) -> Iterator[Symptom]:
@@ -111,8 +110,7 @@ def of_container(state: State, pod: Object, each: Container) -> Iterator[Symptom
         if first_open is not None and first_open.name == each.name:
             yield Symptom("init-waiting", each.ref, pod.created, reason or ("running" if each.running else ""))
     if each.running is not None and not each.ready and each.role != "init" and not is_finished(pod):
-        told_off = any(one.reason == "Unhealthy" and one.about.part == each.name for one in state.events(each.ref))
-        if told_off or each.started is None or state.now - each.started > timedelta(seconds=5) or each.restarts:
+        if not starting(state, pod):
             yield Symptom("container-unready", each.ref, each.started or pod.created)
     for told in state.events(each.ref):
         if told.reason in ("FailedPostStartHook", "FailedPreStopHook") and state.within(told.last, minutes=30):
@@ -141,7 +139,7 @@ def _troubled(state: State, pod: Object, each: Container) -> bool:
     died = _died(each)
     if _standing(state, each, *UNREACHED, "dns-failure", "forbidden", "cloud-denied"):
         return True
-    if any(hit.count >= OFTEN for hit in _standing(state, each, "slow")):
+    if any(hit.count >= OFTEN for hit in _standing(state, each, "slow")) or _children_killed(state, each):
         return True
     if died is None:
         return False
@@ -187,6 +185,13 @@ def _standing(state: State, each: Container, *kinds: str) -> list[LogHit]:
     return [hit for hit, _ in hits(state, each.ref, *kinds) if not hit.recovered]
 
 
+def _children_killed(state: State, each: Container) -> list[LogHit]:
+    """Processes of a container that were killed while its first one lives on: only its log tells of them."""
+    if each.running is None or each.death.get("reason") == "OOMKilled":
+        return []
+    return [hit for hit in _standing(state, each, "out-of-memory") if hit.name == CHILD]
+
+
 def _told_by_log(state: State, each: Container) -> Iterator[Symptom]:
     for hit in _standing(state, each, *UNREACHED):
         peer = f"{hit.peer.host}:{hit.peer.port or ''}" if hit.peer else ""
@@ -195,6 +200,8 @@ def _told_by_log(state: State, each: Container) -> Iterator[Symptom]:
         yield Symptom("name-failing", each.ref, hit.at, hit.name or (hit.peer.host if hit.peer else ""))
     for hit in _standing(state, each, "forbidden", "cloud-denied"):
         yield Symptom("access-denied", each.ref, hit.at, hit.kind)
+    for hit in _children_killed(state, each)[:1]:
+        yield Symptom("container-killed-memory", each.ref, hit.at, CHILD)
     for hit in _standing(state, each, "slow"):
         yield Symptom("slow", each.ref, hit.at)
 

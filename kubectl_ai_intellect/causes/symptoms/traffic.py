@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.causes.symptoms.starting import starting
 from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Listing, Object, dig
 from kubectl_ai_intellect.state.graph import State
@@ -60,9 +61,9 @@ def _service(state: State, service: Object) -> Iterator[Symptom]:
         return
     pods = backends(state, service)
     ready = ready_endpoints(state, service)
-    if (ready == 0 or (ready is None and not any(is_ready(pod) for pod in pods))) and not _only_finished(
-        state, service
-    ):
+    none = ready == 0 or (ready is None and not any(is_ready(pod) for pod in pods))
+    soon = bool(pods) and all(starting(state, pod) for pod in pods)
+    if none and not soon and not _only_finished(state, service):
         yield Symptom("no-endpoints", service.ref, service.created)
     for port in spec.get("ports") or ():
         if pods and not any(serves(pod, port) for pod in pods):

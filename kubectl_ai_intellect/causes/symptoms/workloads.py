@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from kubectl_ai_intellect.causes.base import Symptom
 from kubectl_ai_intellect.causes.schedule import missed
+from kubectl_ai_intellect.causes.symptoms.starting import on_its_way
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Object, when
 from kubectl_ai_intellect.state.graph import State
@@ -58,7 +59,7 @@ def _scaled(state: State, each: Object) -> Iterator[Symptom]:
             yield Symptom("workload-unobserved", each.ref, changed or each.created)
     if wanted(each) == 0 and each.ref.kind != "DaemonSet":
         yield Symptom("workload-idle", each.ref)
-    elif available(each) < wanted(each):
+    elif available(each) < wanted(each) and not on_its_way(state, each):
         yield Symptom("workload-short", each.ref, _since(each), f"{available(each)}/{wanted(each)}")
     progressing = each.condition("Progressing") or {}
     if progressing.get("reason") == "ProgressDeadlineExceeded":
