@@ -15,9 +15,9 @@ def main() -> None:
         print(f"kubectl intellect {__version__}")
         raise SystemExit(0)
     if arguments[:1] == ["__complete"]:
-        from kubectl_ai_intellect.completing.shim import answer
+        from kubectl_ai_intellect.cli.tab import tab
 
-        print(answer(arguments[1:]), end="", flush=True)
+        tab(arguments[1:])
         raise SystemExit(0)
     os.environ.setdefault("GGML_NO_BACKTRACE", "1")
     from kubectl_ai_intellect.errors import IntellectError

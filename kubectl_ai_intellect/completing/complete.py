@@ -26,31 +26,30 @@ class Reply:
         return "".join(f"{each}\n" for each in self.choices) + f":{self.directive}\n"
 
 
-def complete(words: Sequence[str]) -> Reply:
-    """What the last word may become; it is empty where none was begun."""
+def complete(words: Sequence[str], asking: Slots = ASKING) -> Reply:
+    """What the last word may become; it is empty where none was begun. `asking`: the flags of a question."""
     *before, current = words or [""]
-    kubectl = _kubectl(before)
-    action, plain, forced = _position(before)
-    if before and not forced and (slot := _flags(action).get(before[-1])):
+    kubectl = _kubectl(before, asking)
+    action, plain, forced = _position(before, asking)
+    flags = _flags(action, asking)
+    if before and not forced and (slot := flags.get(before[-1])):
         return _of_slot(slot, current, kubectl)
     if current.startswith("-") and not forced:
         name, equals, value = current.partition("=")
         if equals:
-            return _of_slot(_flags(action).get(name) or "none", value, kubectl)
-        return _fitting((each for each in _flags(action) if len(each) > 2 or current == each), current)
+            return _of_slot(flags.get(name) or "none", value, kubectl)
+        return _fitting((each for each in flags if len(each) > 2 or current == each), current)
     if not plain and not forced:
         return _first(current, kubectl)
     if action is not None:
         at = len(plain) - (2 if plain[0] in GROUPS else 1)
-        slots = action.words[: at + 1]
-        repeats = len(action.words) > at or (slots and slots[-1] == "none")
-        return _of_slot(slots[-1] if slots and repeats else "none", current, kubectl)
+        return _of_slot(action.words[at] if at < len(action.words) else "none", current, kubectl)
     if len(plain) == 1 and plain[0] in GROUPS and not forced:
         return _fitting((f"{name}\t{each.says}" for name, each in GROUPS[plain[0]][1].items()), current)
     return _in_question(plain, current, kubectl, "-A" in before or "--all-namespaces" in before)
 
 
-def _position(before: Sequence[str]) -> tuple[Action | None, list[str], bool]:
+def _position(before: Sequence[str], asking: Slots) -> tuple[Action | None, list[str], bool]:
     """The command that stands there (none for a question), the words without flags, and whether `--` went before."""
     plain: list[str] = []
     action: Action | None = None
@@ -61,7 +60,7 @@ def _position(before: Sequence[str]) -> tuple[Action | None, list[str], bool]:
         elif word == "--":
             return None, [*plain, *before[number + 1 :]], True
         elif word.startswith("-") and len(word) > 1:
-            skip = bool(_flags(action).get(word))
+            skip = bool(_flags(action, asking).get(word))
         else:
             plain.append(word)
             action = _action(plain) or (action if len(plain) > 1 else None)
@@ -76,11 +75,13 @@ def _action(plain: Sequence[str]) -> Action | None:
     return None
 
 
-def _flags(action: Action | None) -> Slots:
-    return ASKING if action is None else action.flags
+def _flags(action: Action | None, asking: Slots) -> Slots:
+    if action is None:
+        return asking
+    return {**asking, **action.flags} if action.asks else action.flags
 
 
-def _kubectl(before: Sequence[str]) -> Kubectl:
+def _kubectl(before: Sequence[str], asking: Slots) -> Kubectl:
     """kubectl with the global flags that were given."""
     scope: list[str] = []
     kubeconfig = ""
@@ -88,12 +89,14 @@ def _kubectl(before: Sequence[str]) -> Kubectl:
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
-        if name not in GLOBAL or word == "--":
-            continue
-        if GLOBAL[name] and not equals:
+        if word == "--":
+            break
+        if asking.get(name) and not equals:
             if not rest:
                 break
             value = rest.pop(0)
+        if name not in GLOBAL:
+            continue
         kubeconfig = value if name == "--kubeconfig" else kubeconfig
         scope.append(f"{name}={value}" if GLOBAL[name] else word)
     return Kubectl(scope, kubeconfig)

@@ -16,14 +16,13 @@ Slots = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One command or action: what it is for, the slots of its words (the last repeats), its flags' slots.
-
-    A flag without a value has the slot "".
-    """
+    """One command or action: what it is for, its words' slots, its flags' slots ("" for a flag without a value)."""
 
     says: str
     words: tuple[str, ...] = ()
     flags: Slots = field(default_factory=dict[str, str])
+    asks: bool = False
+    """Whether it takes a question's flags as well."""
 
 
 GLOBAL: Slots = {
@@ -39,18 +38,17 @@ ASKING: Slots = {
     **GLOBAL,
     "-A": "", "--all-namespaces": "", "-o": FORMS, "--output": FORMS, "-v": "", "--verbose": "",
     "--timeout": "=10s,30s,1m,2m", "--record": "file", "--from": "file", "--color": "=auto,always,never",
-    "-l": "none", "--selector": "none", "-c": "none", "--container": "none", "--since": "=10m,1h,6h,1d",
-    "--continue": "", "-h": "", "--help": "",
+    "--since": "=10m,1h,6h,1d", "--fail-on": "=critical,high,medium,low", "--ignore": "file", "--model": "wish", "--explain": "=auto,always,never",
+    "-f": "file", "--filename": "file", "--continue": "", "-h": "", "--help": "",
 }  # fmt: skip
-"""A question's flags."""
+"""What the values of a question's flags are; the command line says which flags there are."""
 
 COMMANDS: Mapping[str, Action] = {
-    "scan": Action("every root cause in a namespace or the cluster", (),
-                   {**ASKING, "--fail-on": "=critical,high,medium,low", "--ignore": "file"}),
-    "demo": Action("diagnose a recorded incident", ("demo",), ASKING),
-    "doctor": Action("check what answers need", (), {**ASKING, "--role": "", "-o": TABLES, "--output": TABLES}),
+    "scan": Action("every root cause in a namespace or the cluster", asks=True),
+    "demo": Action("diagnose a recorded incident", ("demo",), asks=True),
+    "doctor": Action("check what answers need", (), {"--role": "", "-o": TABLES, "--output": TABLES}, asks=True),
     "version": Action("print the version"),
-}  # fmt: skip
+}
 
 _EMBEDDER: Slots = {"--embedder": "=lexical,sentence-transformers"}
 _HELP: Slots = {"--help": ""}
