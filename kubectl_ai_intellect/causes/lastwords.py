@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kubectl_ai_intellect.causes.base import Fact, Strength, Symptom
@@ -79,19 +80,48 @@ def quoted(state: State, at: Ref) -> Fact | None:
     return None
 
 
+CLOSING = re.compile(
+    r"(?i)\babort(?:ing|ed)?\b|shutting down|shut ?down|exit(?:ed|ing|s)?\b|did not (?:exit|start)|stopp(?:ed|ing)|terminat|"
+    r"see (?:the )?(?:log|above)|check the log|dying|bye|failed to start$"
+)
+"""How programs take their leave: such lines tell that they end, not why."""
+ALARM = re.compile(
+    r"(?i)\b(?:error|fatal|panic|critical|severe|exception|fail(?:ed|ure)|cannot|can't|could not|unable|refused|denied|invalid|"
+    r"not found|missing|incompatible|unsupported|mismatch|corrupt\w*)\b"
+)
+
+
 def decisive_line(state: State, at: Ref) -> str:
-    """The line of the log's end that names the error: the last of a trace that is one, else the very last."""
+    """The line of the log's end that names the error: the head of its trace, else the first alarm, else the very last."""
     for digest, _ in logs(state, at):
         lines = [line for line in (digest.trace.splitlines() or list(digest.last_lines)) if line.strip()]
         heads = [line for line in lines if not line.startswith((" ", "\t")) and ":" in line]
         named = [line for line in heads if not line.lower().startswith(("traceback", "goroutine", "caused by: null"))]
-        if named or lines:
-            return (
-                (named or lines)[-1].strip()
-                if "Traceback" in digest.trace
-                else (named or lines)[0 if digest.trace else -1].strip()
-            )
+        if not lines:
+            continue
+        if digest.trace:
+            return (named or lines)[-1 if "Traceback" in digest.trace else 0].strip()
+        alarms = _alarms(lines[-LAST:]) or _alarms(lines)
+        return alarms[0] if alarms else (named or lines)[-1].strip()
     return ""
+
+
+LAST = 8
+"""How many of the last lines are looked at first: a program that ends in order names its reason shortly before."""
+
+
+def _alarms(lines: Sequence[str]) -> list[str]:
+    """The lines that speak of an error, in the words of their message; those of an error level before the others."""
+    from kubectl_ai_intellect.evidence.logs.structured import parse
+
+    told = [(parse(line.encode()), line) for line in lines]
+    loud = [parsed.text.strip() or line.strip() for parsed, line in told if parsed.level in ("error", "fatal")]
+    words = [parsed.text.strip() or line.strip() for parsed, line in told if ALARM.search(line)]
+    for chosen in (loud, words):
+        telling = [line for line in chosen if not CLOSING.search(line)]
+        if telling:
+            return telling
+    return []
 
 
 __all__ = ["PEERS", "Word", "decisive_line", "quoted", "standing", "strongest", "words"]

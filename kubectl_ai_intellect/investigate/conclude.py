@@ -115,7 +115,7 @@ def _headline(finding: Finding) -> str:
 
 def _explanation(finding: Finding, hurt: Sequence[Ref]) -> str:
     text = finding.says.rstrip(".")
-    others = [each for each in hurt if each != finding.object]
+    others = list(dict.fromkeys(each.whole() for each in hurt if each.whole() != finding.object.whole()))
     tail = f" It takes down {', '.join(each.short for each in others[:4])}." if others else ""
     return text[:1].upper() + text[1:] + "." + tail
 

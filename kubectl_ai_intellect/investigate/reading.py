@@ -54,6 +54,7 @@ class Reader:
     unread: dict[str, str] = field(default_factory=dict[str, str])
     logs: int = 0
     logs_read: int = 0
+    unasked: set[Read] = field(default_factory=set[Read])  # read on the off chance: nobody misses them
     since: timedelta | None = None  # events and log lines older than this are left out
 
     def start(self, scope: Scope, *, narrow: bool = False) -> State:
@@ -92,7 +93,7 @@ class Reader:
         return [replace(answer, read=read, items=_young(answer.items, read, oldest)) for read, answer in answers]
 
     def _note(self, answer: Fetched, why: str) -> None:
-        if answer.read.what != "can-i":
+        if answer.read.what != "can-i" and answer.read not in self.unasked:
             what = f"{answer.read.what} {answer.read.of.kind}"
             where = answer.read.of.namespace or "the cluster"
             self.unread.setdefault(f"{what} in {where}", f"cannot {what} in {where}: {why}")
@@ -108,17 +109,20 @@ class Reader:
             self.unread[LOST] = f"cannot read logs in {answer.read.of.namespace}: {answer.unread.message or 'failed'}"
 
     def custom(self, scope: Scope) -> list[Read]:
-        """Lists of the custom resources that may live in the scope: what they say of themselves in their conditions."""
+        """Helm's releases and the custom resources that may live in the scope: what they say of themselves."""
         try:
             served = self.source.resources()
         except ClusterError:  # discovery is refused or broken: then there is nothing to list
-            return []
+            served = ()
+        releases = list_of("Secret", scope.namespace, labels="owner=helm")
         kinds = [
             Ref(each.group, each.kind, scope.namespace, "")
             for each in served
             if each.namespaced and "list" in each.verbs and "." in each.group and not each.group.endswith(".k8s.io")
         ]
-        return [Read("list", kind, (("limit", "100"),)) for kind in dict.fromkeys(kinds)][:CUSTOM_KINDS]
+        lists = [Read("list", kind, (("limit", "100"),)) for kind in dict.fromkeys(kinds)][:CUSTOM_KINDS]
+        self.unasked.update([releases, *lists])
+        return [releases, *lists]
 
     @property
     def blind(self) -> bool:

@@ -6,11 +6,11 @@ one and further answers. Whether something is absent or merely unread is always 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kubectl_ai_intellect.kube.refs import GROUP_OF, Ref, group_of, ref
 from kubectl_ai_intellect.kube.source import Absent, Fetched, Listing, Object, Read, Unread
@@ -20,7 +20,11 @@ from kubectl_ai_intellect.state.events import Event, event
 if TYPE_CHECKING:
     from kubectl_ai_intellect.evidence.logs import LogDigest
 
-Digest = Callable[[Iterable[bytes]], Any]
+
+class Digest(Protocol):
+    """What makes of a log's bytes the form that causes read."""
+
+    def __call__(self, chunks: Iterable[bytes], *, exit_code: int | None = None) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -210,8 +214,18 @@ class State:
             return Unread(container, "failed", "the container's log is gone")
         if read not in self._digests:
             assert self.digest is not None, "a State with logs needs a digest function"
-            self._digests[read] = self.digest([answer.data])
+            self._digests[read] = self.digest([answer.data], exit_code=self._exit_code(container, previous))
         return self._digests[read]
+
+    def _exit_code(self, container: Ref, previous: bool) -> int | None:
+        """How the container ended whose log this is, if it did and the pod's status still tells."""
+        pod = self.find(container)
+        for group in ("containerStatuses", "initContainerStatuses"):
+            for each in (pod.status.get(group) or ()) if pod is not None else ():
+                if each.get("name") == container.part:
+                    ended = (each.get("lastState" if previous else "state") or {}).get("terminated") or {}
+                    return ended.get("exitCode")
+        return None
 
     def logs(self, container: Ref) -> Sequence[LogDigest]:
         """What was read of a container's logs, the previous container first (it is the one that died)."""

@@ -10,6 +10,7 @@ from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, hits, logged, logs, told
 from kubectl_ai_intellect.causes.needs import container_logs, lists, owners, together
 from kubectl_ai_intellect.causes.symptoms.objects import quantity
+from kubectl_ai_intellect.evidence.logs import CHILD
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Object
 from kubectl_ai_intellect.state.edits import By, Edit, Patch, Step, set_field
@@ -212,8 +213,10 @@ def oom_killed(state: State, symptom: Symptom) -> Iterable[Finding]:
         return
     workload = workload_of(state, symptom.at)
     limit = (each.spec.get("resources") or {}).get("limits", {}).get("memory", "")
-    facts = [field(symptom.at.whole(), f"container {each.name} was ended with reason OOMKilled (exit {each.death.get('exitCode')}), "
-                   f"{each.restarts} restarts")]  # fmt: skip
+    child = symptom.note == CHILD
+    facts = [] if child else [
+        field(symptom.at.whole(), f"container {each.name} was ended with reason OOMKilled (exit {each.death.get('exitCode')}), "
+              f"{each.restarts} restarts")]  # fmt: skip
     facts.append(field(workload, f"container {each.name} has a memory limit of {limit}" if limit
                        else f"container {each.name} has no memory limit: the node itself ran out"))  # fmt: skip
     facts += [logged(symptom.at, hit, previous=previous) for hit, previous in hits(state, symptom.at, "out-of-memory")][
@@ -228,8 +231,11 @@ def oom_killed(state: State, symptom: Symptom) -> Iterable[Finding]:
     yield Finding(
         "container/oom-killed",
         workload,
-        "proved",
-        f"container {each.name} used more memory than its limit of {limit} and was killed by the kernel" + (
+        "proved" if not child else "likely" if limit else "possible",
+        f"a process of container {each.name} used more memory than the container's limit of {limit} and was killed, while "
+        "its first process lives on" if child and limit
+        else f"a process of container {each.name} was killed, as it seems for want of memory" if child
+        else f"container {each.name} used more memory than its limit of {limit} and was killed by the kernel" + (
             f"; its Java heap alone may grow to {heap}" if over else "") if limit
         else f"container {each.name} was killed by the kernel because its node ran out of memory; it has no limit of its own",
         supports=tuple(facts),
@@ -270,7 +276,7 @@ def memory_mends(state: State, workload: Ref, each: Container, limit: str) -> It
                        (set_field(workload, *place[1], "resources", "limits", "memory", value=had),))  # fmt: skip
             return
     more = doubled(limit)
-    while quantity(more) < 64 * 2**20:
+    while quantity(more) < max(64 * 2**20, 1.25 * quantity(_heap(each) or "0")):
         more = doubled(more)
     yield Mend(
         f"Raise the memory limit to {more}",

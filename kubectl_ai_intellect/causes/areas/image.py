@@ -67,8 +67,10 @@ def last_good_image(state: State, workload: Ref, name: str, now: str) -> tuple[s
     return None
 
 
-def image_mends(state: State, workload: Ref, name: str, image: str) -> Iterator[Mend]:
-    """Set an image that exists: the last good revision's where there is one, else a placeholder."""
+def image_mends(
+    state: State, workload: Ref, name: str, image: str, wanted: str = "an image that exists"
+) -> Iterator[Mend]:
+    """Set another image: the last good revision's where there is one, else a placeholder."""
     owner = state.find(workload)
     place = declared(owner, name) if owner else None
     if place is None:
@@ -82,9 +84,11 @@ def image_mends(state: State, workload: Ref, name: str, image: str) -> Iterator[
         yield Mend("Roll back to the revision before", (Patch(workload, action="rollback"),), kind="stopgap")
     else:
         yield Mend(
-            "Set an image that exists",
+            f"Set {wanted}",
             (set_field(workload, *place[1], "image", value="<IMAGE>"),),
-            unknown=(f"<IMAGE>: an existing name and tag; {image} is not one. No earlier revision tells a good one",),
+            unknown=(
+                f"<IMAGE>: the name and tag of {wanted}; {image} is not one. No earlier revision tells a good one",
+            ),
         )
 
 
@@ -179,7 +183,7 @@ def architecture_mismatch(state: State, symptom: Symptom) -> Iterable[Finding]:
         yield Finding(
             "image/architecture-mismatch", workload, "proved",
             f"image {each.image} is not built for the machine it runs on", supports=tuple(said[:3]),
-            mends=tuple(image_mends(state, workload, each.name, each.image)), weight=0.3,
+            mends=tuple(image_mends(state, workload, each.name, each.image, "an image built for its nodes")), weight=0.3,
         )  # fmt: skip
 
 

@@ -106,7 +106,13 @@ AUTH: tuple[Rule, ...] = (
         "wrongpass|noauth|noperm|invalid username-password|err auth|client sent auth|invalid password|without any password configured",
         r"wrongpass|noauth(?: authentication required|\b)|noperm\b|invalid username-password pair|err invalid password|client sent auth, but no password|auth <password> called without any password",
     ),
-    rule("auth-failed", _DECIDES, "login failed", r"login failed for user [\"'\\]*(?P<name>[^\"'\\\n]+)"),
+    rule(
+        "auth-failed",
+        WORDING,
+        "authenticationerror|authenticationexception|exception authenticating|authorization violation|authentication required|requires authentication|authentication is required",
+        r"(?<!/)\bauth(?:entication|n)(?:error|exception)\b|exception authenticating|authorization violation|authentication is required|authentication required\b|requires authentication\b",
+    ),
+    rule("auth-failed", _DECIDES, "login failed", r"login failed for user [\"'\\]+(?P<name>[^\"'\\\n]+)"),
     rule(
         "auth-failed",
         _DECIDES,

@@ -57,8 +57,11 @@ _ENVIRONMENT: tuple[Rule, ...] = (
         "missing-env",
         ERRNO,
         "environment variable not found|notpresent",
-        r"environment variable not found|: notpresent\b",
+        r"environment variable not found|\bnotpresent\b",
     ),
+    rule("missing-env", _DECIDES, "missing value for", rf"missing value for (?:field|key) {_Q}{_ANY}{_E}"),
+    rule("missing-env", _DECIDES, "could not expand value", rf"could not expand value {_VAR}"),
+    rule("missing-env", MECHANISM, "invalid environment variable", r"invalid environment variables?\b"),
     rule("missing-env", _DECIDES, "not found", rf"{_Q}{_VAR}{_E} not found\. declare it as envvar"),
     rule(
         "missing-env",
@@ -196,7 +199,7 @@ _SETTINGS: tuple[Rule, ...] = (
     rule(
         "bad-config",
         _DECIDES,
-        "parsing file|fatal config file|fatal error, can't open config|bad directive|bad configuration|config file line",
+        "parsing [|parsing file|fatal config file|fatal error, can't open config|bad directive|bad configuration|config file line",
         r"(?:\*\*\* fatal config file error|bad directive or wrong number of arguments|\[alert\][^\n]{0,40}parsing \[|error\(s\) found in configuration file)",
     ),
     rule(
@@ -236,6 +239,19 @@ _SETTINGS: tuple[Rule, ...] = (
         r"(?:config(?:uration)? (?:error|exception|problem|failure)|configerror|configurationerror|configexception|configurationexception|invalidconfig\w*|misconfigur\w+|error in (?:the )?config)",
     ),
     rule("bad-config", MECHANISM, "improperlyconfigured", r"improperlyconfigured"),
+    rule(
+        "bad-config",
+        MECHANISM,
+        "syntax error on line|syntax error in",
+        r"syntax error (?:on line \d+ of|in) (?P<name>/[^\s:]+)",
+    ),
+    rule("bad-config", MECHANISM, "unknown variable", r"\[error\][^\n]{0,60}unknown variable '(?P<name>[\w\-]+)"),
+    rule(
+        "bad-config",
+        MECHANISM,
+        "invalid duration|in duration",
+        r"time: (?:invalid duration|(?:unknown|missing) unit)[^\n]{0,40}?\"(?P<name>[^\"\n]{1,60})\"$|(?:invalid|illegal|malformed|bad) (?:duration|time ?span|cron expression)",
+    ),
     rule("bad-config", MECHANISM, "validation error", r"\d+ validation errors? for \w+", context=r"settings|config"),
     rule(
         "bad-config",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from kubectl_ai_intellect.evidence.logs.rules import ERRNO, HINT, MECHANISM, WORDING, Rule, rule
 
-__all__ = ["RUNTIME"]
+__all__ = ["CHILD", "RUNTIME"]
 
 _DECIDES = ERRNO + 1
+CHILD = "a process of its own"
+"""What a hit names when not the container's first process was killed: the kubelet does not see that."""
 
 RUNTIME: tuple[Rule, ...] = (
     rule(
@@ -39,8 +41,9 @@ RUNTIME: tuple[Rule, ...] = (
     rule(
         "out-of-memory",
         MECHANISM,
-        "was sent sigkill|perhaps out of memory|killed process|oom-kill|oom_kill|oomkill|oom killer|signal 9",
-        r"was sent sigkill! perhaps out of memory|out of memory: kill(?:ed)? process|oom[-_ ]?kill(?:ed|er)\b|terminated by signal 9",
+        "was sent sigkill|perhaps out of memory|signal: killed|killed process|oom-kill|oom_kill|oomkill|oom killer|signal 9",
+        r"was sent sigkill! perhaps out of memory|out of memory: kill(?:ed)? process|oom[-_ ]?kill(?:ed|er)\b|(?:terminated|killed|exited) (?:by|with|on) signal:? ?(?:9\b|kill|sigkill)",
+        name=CHILD,
     ),
     rule(
         "segfault",

@@ -211,8 +211,8 @@ _DATABASES: tuple[Rule, ...] = (
     rule(
         "db-read-only",
         _DECIDES,
-        "readonly database|read-only database|readonly sql",
-        r"attempt to write a readonly database|sqlstate[\[ (:]{0,2}25006|read-only database",
+        "readonly database|read-only database|readonly sql|is read-only|in read-only|is read only|cluster_block_exception",
+        r"attempt to write a readonly database|(?:database|server|replica|index|node|table|member|master|cluster)\b[^\n]{0,30} is (?:in )?read[- ]only\b|running in read-only|cluster_block_exception[^\n]{0,200}read-only|sqlstate[\[ (:]{0,2}25006|read-only database",
         scheme="",
     ),
     rule(
@@ -230,8 +230,8 @@ _DATABASES: tuple[Rule, ...] = (
     rule(
         "connections-exhausted",
         _DECIDES,
-        "pool",
-        r"(?:connection )?pool(?:[ -]?\d{0,6})?[^\n]{0,80}(?:exhaust|is not available, request timed out|timed? ?out (?:waiting|fetching|acquiring|after)|limit of size \d+ overflow|size reached|max(?:imum)? (?:pool )?size|no (?:idle |free |available )connection)|could not obtain (?:a )?(?:database )?connection within|timed? ?out (?:fetching|acquiring|waiting for|while waiting for|getting)[^\n]{0,60}(?:connection|pool)|pool ?timed ?out|pooltimeout|knex: timeout acquiring|connectiontimeouterror: could not obtain|connection is not available, request timed out|timeout exceeded when trying to connect|prior to obtaining a connection from the pool|operation wascancelled|waitqueuetimeout|could not get a resource from the pool|unable to acquire jdbc connection",
+        "pool|connectionacquiretimeout",
+        r"(?:connection )?pool(?:[ -]?\d{0,6})?[^\n]{0,80}(?:exhaust|is not available, request timed out|timed? ?out (?:waiting|fetching|acquiring|after)|limit of size \d+ overflow|size reached|max(?:imum)? (?:pool )?size|no (?:idle |free |available )connection)|could not obtain (?:a )?(?:database )?connection within|timed? ?out (?:fetching|acquiring|waiting for|while waiting for|getting)[^\n]{0,60}(?:connection|pool)|pool ?timed ?out|pooltimeout|knex: timeout acquiring|connectiontimeouterror: could not obtain|connection is not available, request timed out|timeout exceeded when trying to connect|prior to obtaining a connection from the pool|operation wascancelled|waitqueuetimeout|connectionacquiretimeout|could not get a resource from the pool|unable to acquire jdbc connection",
     ),
     rule(
         "connections-exhausted",
