@@ -66,6 +66,17 @@ def freeze(staged: Path, work: Path, all_variants: bool) -> Path:
     return work / "frozen" / "kubectl-intellect"
 
 
+def stripped(frozen: Path) -> None:
+    """Without the symbols that only a debugger reads; not what a wheel's own tools have rewritten already."""
+    strip = shutil.which("strip")
+    if sys.platform != "linux" or strip is None:
+        return
+    for binary in elf.read(frozen):
+        rewritten = any(part in binary.name for part in ("numpy", "faiss"))
+        if not rewritten and "/" in binary.name:  # the program itself carries its modules behind the ELF file
+            subprocess.run([strip, "--strip-unneeded", str(frozen / binary.name)], check=True)
+
+
 def components(work: Path) -> list[Component]:
     """Everything of others that is inside."""
     found = from_report(work / "collected.json", work / "llama")
@@ -152,6 +163,7 @@ def main() -> None:
     wheel = tree.build_wheel(staged, options.dist)
     tree.complete(staged)
     frozen = freeze(staged, options.work, options.all_variants)
+    stripped(frozen)
     parts = components(options.work)
     shutil.copyfile(ROOT / "LICENSE", frozen / "LICENSE")
     if sys.platform != "win32":
