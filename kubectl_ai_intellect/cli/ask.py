@@ -122,7 +122,6 @@ def ask_source(
     answering.without = helper.problem
     if not options.source:
         answering.confirming = partial(_confirm, options, namespace)
-    progress(f"reading {answering.where()}")
     from kubectl_ai_intellect.investigate.graph import investigate
     from kubectl_ai_intellect.investigate.sessions import Sessions
 
@@ -133,6 +132,7 @@ def ask_source(
     resumed = past is not None and past.waiting and not options.words
     if past is not None:
         _take_up(answering, past, resumed, options)
+    progress(f"reading {answering.where()}")
     keep = not options.source  # a case is its own record
     try:
         return investigate(

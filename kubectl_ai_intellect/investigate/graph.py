@@ -18,7 +18,7 @@ from typing import Any, TypedDict
 from kubectl_ai_intellect.investigate import engine
 from kubectl_ai_intellect.investigate.answering import Answering
 from kubectl_ai_intellect.investigate.desk import PROBES, Desk
-from kubectl_ai_intellect.kube.refs import Ref
+from kubectl_ai_intellect.kube.refs import Ref, group_of
 from kubectl_ai_intellect.report import Answer, Diagnosis, Report
 
 for _name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING"):
@@ -131,7 +131,7 @@ class Loop:
 
     def conclude(self, work: Work) -> Work:
         self.report = self.answering.conclude()
-        target = self.desk.scope.target
+        target = self.desk.scope.target or found_at(self.report)
         return {
             "done": True,
             "told": [],
@@ -153,6 +153,12 @@ class Loop:
 
     def after_analysis(self, work: Work) -> str:
         return "probe" if self.answering.reads else "conclude"
+
+
+def found_at(report: Report) -> Ref | None:
+    """The object of a verdict: what "it" means to a question that goes on."""
+    at = report.verdict.object if isinstance(report, Diagnosis) else None
+    return Ref(group_of(at.apiVersion), at.kind, at.namespace or "", at.name) if at is not None else None
 
 
 def answered(report: Report) -> str:

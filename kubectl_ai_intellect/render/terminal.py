@@ -5,6 +5,7 @@ Commands are never wrapped or indented beyond a margin, so that copying works; m
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -82,8 +83,11 @@ def _diagnosis(report: Diagnosis, paper: Paper, verbose: int) -> Iterator[str]:
 
 
 def _cited(report: Diagnosis) -> list[Evidence]:
-    """What the verdict itself stands on; the rest of the evidence is for -v."""
+    """What the verdict itself and a comparison stand on; the rest of the evidence is for -v."""
     wanted = {each for step in report.verdict.chain for each in step.evidence}
+    wanted |= {
+        each for text in (report.after.differences if report.after else ()) for each in re.findall(r"E\d+", text)
+    }
     return [each for each in report.evidence if each.id in wanted]
 
 
