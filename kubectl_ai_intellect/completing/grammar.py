@@ -38,7 +38,7 @@ ASKING: Slots = {
     **GLOBAL,
     "-A": "", "--all-namespaces": "", "-o": FORMS, "--output": FORMS, "-v": "", "--verbose": "",
     "--timeout": "=10s,30s,1m,2m", "--record": "file", "--from": "file", "--color": "=auto,always,never",
-    "--since": "=10m,1h,6h,1d", "--fail-on": "=critical,high,medium,low", "--ignore": "file", "--model": "wish", "--explain": "=auto,always,never",
+    "--since": "=10m,1h,6h,1d", "--fail-on": "=critical,high,medium,low", "--ignore": "file", "--model": "wish", "--explain": "=auto,on,off",
     "-f": "file", "--filename": "file", "--continue": "", "-h": "", "--help": "",
 }  # fmt: skip
 """What the values of a question's flags are; the command line says which flags there are."""

@@ -74,6 +74,8 @@ _ROWS: Sequence[tuple[str, str, str]] = (
     ("", "Node", "scheduling, node pressure, NotReady nodes"),
     ("", "PersistentVolume", "storage: volumes bound elsewhere or lost"),
     ("storage.k8s.io", "StorageClass CSIDriver", "storage: missing classes and drivers"),
+    ("scheduling.k8s.io", "PriorityClass", "pods refused for a missing priority class"),
+    ("node.k8s.io", "RuntimeClass", "pods refused for a missing runtime class"),
     ("networking.k8s.io", "IngressClass", "Ingresses that no controller serves"),
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration MutatingWebhookConfiguration", "webhooks that refuse or block"),
     ("apiextensions.k8s.io", "CustomResourceDefinition", "custom kinds that are missing or not served"),
@@ -83,7 +85,12 @@ _ROWS: Sequence[tuple[str, str, str]] = (
 )  # fmt: skip
 
 RIGHTS: tuple[Right, ...] = (
-    *(Right(group, kind, READ, costs) for group, kinds, costs in _ROWS for kind in kinds.split()),
+    *(
+        Right(group, kind, READ, costs)
+        for group, kinds, costs in _ROWS
+        for kind in kinds.split()
+        if (group, kind) in KNOWN
+    ),
     Right("", "Pod", ("get",), "why containers crash: their last words", "log"),
 )
 """Everything that full service reads."""
