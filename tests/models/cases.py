@@ -33,6 +33,9 @@ class Told:
     def name(self) -> str:
         return f"{self.recording.name}, {self.change}" + (", cause unknown" if self.unknown else "")
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     @property
     def case(self) -> Case:
         return CHANGES[self.change](self.recording.case)

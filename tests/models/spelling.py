@@ -10,7 +10,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parents[2]
 WORD = re.compile(r" ?[A-Za-z]+|[0-9]| ?[^\sA-Za-z0-9]+|\s+")
-TEXTS = 60  # runbooks are enough to learn the words of the trade
+TEXTS = 40  # runbooks are enough to learn the words of the trade
 
 
 def byte_letters() -> list[str]:
@@ -26,7 +26,7 @@ def learned(count: int) -> tuple[tuple[str, str], ...]:
     """The merges that shorten our texts most, the best first."""
     counts = Counter(word for text in _texts() for word in WORD.findall(text))
     letters = byte_letters()
-    words = [([letters[byte] for byte in word.encode()], often) for word, often in counts.items() if often > 1]
+    words = [([letters[byte] for byte in word.encode()], often) for word, often in counts.items() if often > 3]
     pairs: Counter[tuple[str, str]] = Counter()
     where: dict[tuple[str, str], set[int]] = {}
     for index, (parts, often) in enumerate(words):
