@@ -7,12 +7,14 @@ CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubectl-intellect
 LLAMA  := 0.3.36
 WHEELS := $(CACHE)/wheels/llama-$(LLAMA)
 JOBS   ?= 8
+SEEDS  ?= 200
+SCENARIOS ?= all
 
 # Compiled modules are kept, whatever the shell says: compiling all of them anew costs each command a second and a half.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup setup-local demo test test-all test-unit test-model test-controlplane test-realnode lint fmt types layers \
-        bench cluster clean
+        bench chaos cluster clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -69,6 +71,9 @@ types: setup-local  ## pyright, strict
 
 layers: setup  ## lower rooms never import higher ones
 	$(BIN)/lint-imports
+
+chaos: setup-local  ## 200 models of random weights over all scenarios: every answer whole, none unsafe (an hour or more)
+	$(BIN)/python -m tests.models.chaos --seeds $(SEEDS) --scenarios $(SCENARIOS)
 
 bench: setup  ## accuracy, speed and size, in ratios
 	$(BIN)/python -m benchmarks
