@@ -65,7 +65,7 @@ def terms(patch: dict[str, Any]) -> list[str]:
     return found
 
 
-STRUCTURE = {"spec", "template", "metadata", "containers", "initContainers", "data", "name", "value"}
+STRUCTURE = {"spec", "template", "metadata", "containers", "data", "name", "value"}
 
 
 def test_every_scenario_has_a_recording_of_what_it_stages() -> None:
