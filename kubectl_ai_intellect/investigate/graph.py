@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from kubectl_ai_intellect.evidence.redact import redact
 from kubectl_ai_intellect.investigate import engine
 from kubectl_ai_intellect.investigate.answering import Answering
 from kubectl_ai_intellect.investigate.desk import PROBES, Desk
@@ -210,7 +211,11 @@ def investigate(
     loop = Loop(answering, say)
     graph = build(loop, checkpointer)
     config = {"configurable": {"thread_id": thread}, "recursion_limit": 60}
-    inputs: Any = {"question": answering.desk.question, "probes": 0, "namespace": answering.desk.scope.namespace}
+    inputs: Any = {
+        "question": redact(answering.desk.question),
+        "probes": 0,
+        "namespace": answering.desk.scope.namespace,
+    }
     if resume:
         from langgraph.types import Command
 

@@ -281,7 +281,7 @@ def _at_once(work: Callable[[Read], Fetched | Unreachable], reads: Sequence[Read
             except Exception as error:
                 fatal.append(error)
 
-    threads = [threading.Thread(target=worker, daemon=True) for _ in range(min(WORKERS, len(reads) - 1))]
+    threads = [threading.Thread(target=worker, daemon=True) for _ in range(min(WORKERS, len(reads)) - 1)]
     for thread in threads:
         thread.start()
     worker()

@@ -15,7 +15,9 @@ from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import template
 from kubectl_ai_intellect.state.relations import owner_refs, replica_sets, revision
 
-_SENSITIVE = re.compile(r"(?i)passw|pwd|secret|token|credential|api_?key|private|auth|dsn|salt|cookie|session_?key")
+_SENSITIVE = re.compile(
+    r"(?i)passw|pwd|secret|token|credential|(?:api|access|session)[_-]?key|private|auth|dsn|salt|cookie"
+)
 _INLINE = re.compile(r'(?i)((?:passw|pwd|secret|token|credential|api_?key)[\w-]*[=:]\s*)[^\s",]+')
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CONTROLLERS = ("kube-controller-manager", "kubelet", "kube-scheduler", "cloud-controller-manager", "k3s", "kcm")
@@ -222,9 +224,21 @@ def _value(name: str, value: Any) -> str:
     """A value as it may be shown: nothing that its name calls secret, no user's part of a URL."""
     if _SENSITIVE.search(name):
         return "(not shown)"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = value if isinstance(value, str) else json.dumps(_hidden(value), ensure_ascii=False, separators=(",", ":"))
     text = _INLINE.sub(r"\1(not shown)", _USERINFO.sub("(not shown)@", text))
     return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _hidden(value: Any) -> Any:
+    """The value without what a name beside it calls secret: `--api-key`, then the key; a header's name and value."""
+    if isinstance(value, Mapping):
+        secret = _SENSITIVE.search(str(value.get("name", "")))
+        return {key: "(not shown)" if secret and key == "value" else _hidden(each) for key, each in value.items()}
+    if isinstance(value, list):
+        before = ["", *(str(each) for each in value)]
+        return ["(not shown)" if flag.startswith("-") and "=" not in flag and _SENSITIVE.search(flag) else _hidden(each)
+                for flag, each in zip(before, value, strict=False)]  # fmt: skip
+    return value
 
 
 def _fields(old: Any, new: Any, path: str) -> Iterator[str]:

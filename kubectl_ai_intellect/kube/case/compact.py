@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kubectl_ai_intellect.kube.arrival import without_secret_values
-from kubectl_ai_intellect.kube.refs import Resource
+from kubectl_ai_intellect.kube.refs import BUILTIN, Resource
 from kubectl_ai_intellect.kube.source import dig
 
 Json = Any
@@ -16,6 +16,8 @@ DROPPED_ANNOTATIONS = frozenset({"kubectl.kubernetes.io/last-applied-configurati
 """A second copy of the whole object, with its environment's literals."""
 
 FREE_TEXT = frozenset({"message", "note", "reason", "description", "args", "command", "lastState"})
+NAMED_VALUES = frozenset({"env", "httpHeaders"})
+WORDS = frozenset({"args", "command"})
 MASKED = "<redacted>"
 LONGEST = 4096
 """No single value of a ConfigMap or an annotation is kept beyond this many characters."""
@@ -31,8 +33,9 @@ def compacted(item: Mapping[str, Json], kind: tuple[str, str], redact: Redact) -
     if kind[1] == "CustomResourceDefinition":
         kept = _without_schemas(kept)
     metadata = kept.pop("metadata", None) or {}
+    masked = _redacted if kind in BUILTIN else _masked
     return {"metadata": _metadata(metadata, kind, redact)} | {
-        key: value if key == "data" else _redacted(value, key, redact) for key, value in kept.items()
+        key: value if key == "data" else masked(value, key, redact) for key, value in kept.items()
     }
 
 
@@ -90,12 +93,32 @@ def _redacted(value: Json, key: str, redact: Redact) -> Json:
     if isinstance(value, Mapping):
         return {name: _redacted(below, name, redact) for name, below in value.items()}
     if isinstance(value, list):
-        if key == "env":
+        if key in NAMED_VALUES:
             return [_variable(entry, redact) for entry in value]
+        if key in WORDS:
+            return _words([str(entry) for entry in value], redact)
         return [_redacted(entry, key, redact) for entry in value]
     if isinstance(value, str) and (key in FREE_TEXT or "://" in value):
         return redact(value)
     return value
+
+
+def _masked(value: Json, key: str, redact: Redact) -> Json:
+    """The same for kinds that we do not know, whose every field may hold a secret: its name tells."""
+    if isinstance(value, Mapping):
+        return {name: _masked(below, name, redact) for name, below in value.items()}
+    if isinstance(value, list):
+        return [_masked(entry, key, redact) for entry in value]
+    return _value(key, value, redact) if isinstance(value, str) else value
+
+
+def _words(words: list[str], redact: Redact) -> list[str]:
+    """The words of a command; one after a flag is that flag's value."""
+    masked: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        together = redact(f"{before} {word}") if before.startswith("-") and not word.startswith("-") else ""
+        masked.append(together.removeprefix(f"{before} ") if together.startswith(f"{before} ") else redact(word))
+    return masked
 
 
 def _variable(entry: Json, redact: Redact) -> Json:
