@@ -16,6 +16,7 @@ from kubectl_ai_intellect.kube.refs import GROUP_OF, Ref, group_of, ref
 from kubectl_ai_intellect.kube.source import Absent, Fetched, Listing, Object, Read, Unread
 from kubectl_ai_intellect.state.edits import Patch, applied
 from kubectl_ai_intellect.state.events import Event, event
+from kubectl_ai_intellect.state.selectors import equals
 
 if TYPE_CHECKING:
     from kubectl_ai_intellect.evidence.logs import LogDigest
@@ -130,15 +131,35 @@ class State:
         """Looked for, and not there."""
         return isinstance(self.get(target), Absent)
 
+    @cached_property
+    def _by_place(self) -> dict[tuple[str, str, str], list[Object]]:
+        places: dict[tuple[str, str, str], list[Object]] = {}
+        for found in self._objects.values():
+            places.setdefault((found.ref.group, found.ref.kind, found.ref.namespace), []).append(found)
+        return places
+
     def all(self, kind: str, namespace: str | None = None, *, group: str | None = None) -> Listing:
         """All objects of a kind that were read (in one namespace), and whether those are all there are."""
         group = GROUP_OF.get(kind, "") if group is None else group
-        items = self._by_kind.get((group, kind), ())
-        if namespace:
-            items = [item for item in items if item.ref.namespace == namespace]
+        items = self._by_place.get((group, kind, namespace), ()) if namespace else self._by_kind.get((group, kind), ())
         answer = self._list_answer(group, kind, namespace or "")
         unread = answer.unread if answer else Unread(Ref(group, kind, namespace or "", ""))
         return Listing(tuple(items), bool(answer and answer.complete and answer.unread is None), unread)
+
+    @cached_property
+    def _by_label(self) -> dict[tuple[str, str], dict[tuple[str, str], list[Object]]]:
+        return {}  # of kinds and namespaces that were asked for so far
+
+    def labelled(self, kind: str, namespace: str, labels: Mapping[str, str] | None) -> list[Object]:
+        """The objects of a kind in a namespace that carry all these labels; none of them where no label is given."""
+        index = self._by_label.get((kind, namespace))
+        if index is None:
+            index = self._by_label[kind, namespace] = {}
+            for found in self.all(kind, namespace):
+                for pair in found.labels.items():
+                    index.setdefault(pair, []).append(found)
+        fewest = min((index.get(pair, []) for pair in (labels or {}).items()), key=len, default=[])
+        return [each for each in fewest if equals(labels, each.labels)]
 
     def listed(self, what: Ref) -> bool:
         """Whether a list of this kind was asked for here, with whatever answer."""

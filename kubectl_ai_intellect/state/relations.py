@@ -160,15 +160,11 @@ def _selects(state: State, at: Ref) -> Iterator[Ref]:
     found = state.find(at)
     if found is None:
         return
-    for pod in state.all("Pod", at.namespace):
-        if at.kind == "Service":
-            hit = equals(found.spec.get("selector"), pod.labels)
-        elif at.kind == "NetworkPolicy":
-            hit = matches(found.spec.get("podSelector"), pod.labels)
-        else:
-            hit = matches(found.spec.get("selector"), pod.labels)
-        if hit:
-            yield pod.ref
+    if at.kind == "Service":
+        yield from (pod.ref for pod in state.labelled("Pod", at.namespace, found.spec.get("selector")))
+    else:
+        selector = found.spec.get("podSelector" if at.kind == "NetworkPolicy" else "selector")
+        yield from (pod.ref for pod in state.all("Pod", at.namespace) if matches(selector, pod.labels))
     if at.kind == "Service":
         for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"):
             for each in state.all(kind, at.namespace):

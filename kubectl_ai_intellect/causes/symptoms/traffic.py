@@ -31,16 +31,13 @@ def derive(state: State) -> Iterator[Symptom]:
 
 def backends(state: State, service: Object) -> list[Object]:
     """The pods a Service selects that could ever serve."""
-    pods = state.all("Pod", service.ref.namespace)
-    return [pod for pod in pods if equals(service.spec.get("selector"), pod.labels) and not is_finished(pod)]
+    pods = state.labelled("Pod", service.ref.namespace, service.spec.get("selector"))
+    return [pod for pod in pods if not is_finished(pod)]
 
 
 def ready_endpoints(state: State, service: Object) -> int | None:
     """How many ready endpoints a Service has; nothing where that was not read."""
-    slices = [
-        each for each in state.all("EndpointSlice", service.ref.namespace)
-        if each.labels.get("kubernetes.io/service-name") == service.ref.name
-    ]  # fmt: skip
+    slices = state.labelled("EndpointSlice", service.ref.namespace, {"kubernetes.io/service-name": service.ref.name})
     if not slices and not state.all("EndpointSlice", service.ref.namespace).complete:
         return None
     return sum(
