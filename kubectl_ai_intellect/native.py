@@ -22,6 +22,7 @@ def load_cpu_code() -> None:
     load: Any = ggml.ggml_backend_load_all_from_path
     load.argtypes = [ctypes.c_char_p]
     load.restype = None
+    importlib.import_module("llama_cpp._logger").set_verbose(False)  # else it tells on stderr what it loads
     load(os.fsencode(library_directory()))
     if not ggml.ggml_backend_reg_count():
         raise RuntimeError(f"llama.cpp has no code for this CPU in {library_directory()}")
