@@ -40,6 +40,11 @@ def test_it_shows_a_recorded_incident(installed: Installed) -> None:
     assert "kubectl" in told
 
 
+def test_it_writes_to_a_terminal_that_knows_ascii_alone(installed: Installed) -> None:
+    assert "Evidence" in installed.run("demo", "config", LC_ALL="C").stdout
+    assert "Evidence" in installed.run("demo", "config", LC_ALL="POSIX", PYTHONIOENCODING="ascii").stdout
+
+
 def test_it_answers_from_a_recording(installed: Installed) -> None:
     report = installed.json("--from", str(RECORDING), "why is it failing")
     assert report["kind"] == "Diagnosis"
