@@ -41,8 +41,8 @@ class Patience:
             except BaseException as problem:  # handed over to whoever waits
                 heard.put(("failed", problem))
 
-        threading.Thread(target=run, daemon=True, name="model").start()
         try:
+            threading.Thread(target=run, daemon=True, name="model").start()
             while True:
                 what, value = heard.get(timeout=self._left())
                 if what == "token" and on_token is not None:

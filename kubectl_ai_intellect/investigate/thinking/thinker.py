@@ -105,6 +105,10 @@ class Thinker:
         except ModelError as problem:
             self.failed = f"the model failed, and this is the answer without it: {wording.flat(str(problem))}"
             raise
+        except Exception as problem:  # whatever it was, the answer does not depend on it
+            what = wording.flat(f"{type(problem).__name__}: {problem}")
+            self.failed = f"the model failed, and this is the answer without it: {what}"
+            raise ModelError(self.failed) from problem
         except KeyboardInterrupt:
             self.failed = "the model was stopped: this is the answer without it"
             raise ModelError(self.failed) from None
