@@ -31,7 +31,7 @@ from tests.models import random_weights
 from tests.models.asking import ask_with
 from tests.models.cases import Told
 from tests.models.harm import harms
-from tests.scenarios.recorded import recordings
+from tests.scenarios.recorded import Recording, recordings
 from tests.scenarios.share import drawn
 
 WAYS = (("as recorded", True), ("logs forbidden", False), ("events expired", False), ("neither", False))
@@ -51,9 +51,14 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
+@cache
+def _known() -> dict[str, Recording]:
+    return {each.name: each for each in recordings()}
+
+
 def told(seed: int, names: Sequence[str]) -> list[Told]:
     """The scenarios, each in the way that is this seed's for it."""
-    known = {each.name: each for each in recordings()}
+    known = _known()
     found: list[Told] = []
     for number, name in enumerate(names):
         change, unknown = WAYS[(seed + number) % len(WAYS)]

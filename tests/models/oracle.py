@@ -15,8 +15,9 @@ class Oracle(Scripted):
 
     name = "oracle"
 
-    def __init__(self, expect: Mapping[str, Any]):
+    def __init__(self, expect: Mapping[str, Any], truth: str = ""):
         super().__init__()
+        self._truth = truth  # what is wrong, for where no candidate says so
         self._causes = set(expect.get("any_of") or [expect.get("cause")])
         wanted = expect.get("object") or ()
         self._objects = [wanted] if isinstance(wanted, str) else list(wanted)
@@ -31,9 +32,32 @@ class Oracle(Scripted):
             ways = [own[-4:], *([name] for name in may.cites)]
             cites = [way for way in ways if way][len(seen.refusals) % 8 :]
             return {"ranked": right[:3], "cites": (cites or [list(may.cites[:1])])[0]}
+        stated = self._stated(seen, may)
+        if stated and (not may.reads or len(stated["cites"]) > 1):
+            return stated
         if may.reads:
             return {"probe": may.reads[0]}
         return {"undecided": True}
+
+    def _stated(self, seen: Shown, may: Legal) -> dict[str, Any] | None:
+        """The truth in a sentence, on the facts about the object at fault; in their own words if it is refused."""
+        about = [name for name in may.cites if name in seen.facts and self._about(seen.facts[name][0])]
+        if not self._truth or not about or may.other is None:
+            return None
+        at, text = seen.facts[about[0]]
+        words = " ".join(word for word in text.split() if word.isalpha())
+        said = f"{at.partition('[')[0]} is at fault, its facts say {words}" if seen.refusals else self._truth
+        return {"other": said[: may.other.most].ljust(12, "."), "cites": about[:4]}
+
+    def _about(self, at: str) -> bool:
+        kind, _, name = at.partition("[")[0].partition("/")
+        for pattern in self._objects:
+            wanted, _, base = pattern.partition("/")
+            if fnmatch.fnmatchcase(f"{kind}/{name}", pattern):
+                return True
+            if kind == "Pod" and wanted in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"):
+                return fnmatch.fnmatchcase(name, f"{base}-*")
+        return False
 
     def _right(self, seen: Shown, name: str) -> bool:
         each = seen.candidates[name]
