@@ -19,6 +19,7 @@ from kubectl_ai_intellect.cli.flags import Options
 from kubectl_ai_intellect.cli.thinking import Helper
 from kubectl_ai_intellect.gateway.protocol import ModelError, ModelGone, OutputInvalid, Prompt
 from kubectl_ai_intellect.investigate.thinking import wording
+from kubectl_ai_intellect.knowledge.retrieval import Hit
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import get_of
 from kubectl_ai_intellect.report import Diagnosis
@@ -76,6 +77,14 @@ def only() -> Iterator[Any]:
     yield these
     known.clear()
     known.update(saved)
+
+
+@pytest.fixture(autouse=True)
+def passages(monkeypatch: pytest.MonkeyPatch) -> list[Hit]:
+    """What the runbooks are found to say: nothing, unless a test fills it."""
+    found: list[Hit] = []
+    monkeypatch.setattr("kubectl_ai_intellect.knowledge.search", lambda *_, **__: found)
+    return found
 
 
 def ask(model: Any, *, text: str = QUEUE, explain: bool = False, **more: Any) -> Diagnosis:
@@ -344,6 +353,15 @@ def test_requests_keep_to_their_budget(only: Any) -> None:
     answers = 30  # the model's own words between two turns of ours
     assert all(after - before <= wording.STEP + answers for before, after in zip(sizes, sizes[1:], strict=False))
     assert len(model.decided[0].names("C")) <= 9
+
+
+def test_passages_of_runbooks_are_shown_briefly(only: Any, passages: list[Hit]) -> None:
+    only()
+    passages.append(Hit("guide/queues", "Queues", "Confirm it", "A partition needs a leader. " * 40, 0.9, "words"))
+    model = Scripted()
+    ask(model)
+    (line,) = [each for each in model.decided[0].text.splitlines() if each.startswith("Runbook guide/queues")]
+    assert len(line) <= wording.PASSAGE
 
 
 def test_evidence_is_data_on_one_line_each(only: Any) -> None:
