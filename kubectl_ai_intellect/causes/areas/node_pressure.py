@@ -102,7 +102,7 @@ def _message(state: State, pod: Object) -> str:
     return pod.status.get("message") or (said[0] if said else "")
 
 
-@cause("container/local-storage-exceeded", "pod-evicted", needs=owners)
+@cause("container/local-storage-exceeded", "pod-evicted", "pod-left-behind", needs=owners)
 def local_storage_exceeded(state: State, symptom: Symptom) -> Iterable[Finding]:
     pod = state.find(symptom.at)
     if pod is None or pod.status.get("reason") != "Evicted":
@@ -147,7 +147,7 @@ def _storage_limit(path: tuple[Step, ...]) -> tuple[Step, ...]:
     return (*path, "resources", "limits", "ephemeral-storage")
 
 
-@cause("container/evicted", "pod-evicted", needs=owners)
+@cause("container/evicted", "pod-evicted", "pod-left-behind", needs=owners)
 def evicted(state: State, symptom: Symptom) -> Iterable[Finding]:
     pod = state.find(symptom.at)
     if pod is None or pod.status.get("reason") != "Evicted":

@@ -234,7 +234,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-@cause("node/pod-rejected", "pod-rejected", needs=owners)
+@cause("node/pod-rejected", "pod-rejected", "pod-left-behind", needs=owners)
 def pod_rejected(state: State, symptom: Symptom) -> Iterable[Finding]:
     pod = state.find(symptom.at)
     if pod is None:

@@ -14,6 +14,7 @@ KINDS: dict[str, str] = {
     "pod-unscheduled": "Pending and no node chosen (also gated, also with no word from the scheduler)",
     "pod-stuck-creating": "on a node, but its sandbox, volumes or networking do not come up",
     "pod-evicted": "ended by the kubelet or an eviction",
+    "pod-left-behind": "ended by the kubelet, an eviction or the kubelet's own admission, and replaced since",
     "pod-rejected": "refused by the kubelet's own admission",
     "pod-stuck-terminating": "deletion overdue",
     "pod-lost": "on a node that does not report: its state is not known",
@@ -54,6 +55,7 @@ KINDS: dict[str, str] = {
     "balancer-pending": "a LoadBalancer Service has no address",
     "service-suspect": "a Service that works, but whose declaration is odd (overlap, ExternalName, protocol)",
     "route-broken": "an Ingress, Gateway or route leads nowhere",
+    "route-unmatched": "an address that was asked about matches no rule of an Ingress",
     "traffic-guarded": "a NetworkPolicy selects a failing peer",
     # cluster
     "node-not-ready": "a node is not Ready or has a pressure or network condition",

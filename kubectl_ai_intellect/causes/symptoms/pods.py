@@ -44,9 +44,10 @@ def of_pod(state: State, pod: Object) -> Iterator[Symptom]:
         if not starting(state, pod):
             yield Symptom("pod-unscheduled", pod.ref, since)
         return
+    old = phase(pod) == "Failed" and _superseded(state, pod)
     if phase(pod) == "Failed":
-        yield from _failed(state, pod)
-    if phase(pod) == "Succeeded" or (phase(pod) == "Failed" and _superseded(state, pod)):
+        yield from (each._replace(kind="pod-left-behind") if old else each for each in _failed(state, pod))
+    if phase(pod) == "Succeeded" or old:
         return
     if phase(pod) == "Unknown" or (pod.condition("Ready") or {}).get("reason") == "NodeLost":
         yield Symptom("pod-lost", pod.ref, since)
@@ -147,8 +148,18 @@ def _troubled(state: State, pod: Object, each: Container) -> bool:
     return often or state.now - died < timedelta(minutes=10)
 
 
+def _past(state: State, each: Container) -> bool:
+    """Whether the last end tells of the past: something else keeps it down now, or it has run on for long since."""
+    reason, died = each.waiting.get("reason") or "", _died(each)
+    if each.terminated:
+        return False
+    if reason in PULL or reason in CONFIG:
+        return True
+    return each.running is not None and died is not None and state.now - died >= RECENT
+
+
 def _deaths(state: State, pod: Object, each: Container) -> Iterator[Symptom]:
-    death = each.death
+    death = {} if _past(state, each) else each.death
     if not death:
         if each.waiting.get("reason") == "CrashLoopBackOff":
             yield Symptom("container-restarting", each.ref, pod.created, "CrashLoopBackOff")
