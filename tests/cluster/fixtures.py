@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster import audit
 from tests.cluster.cache import Lacking
 from tests.cluster.external import external
 from tests.cluster.handle import Cluster, Kind, launch
@@ -44,7 +45,11 @@ def _given(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clu
     except Lacking as reason:
         lacking(str(reason))
         return
+    changed: list[str] = []
     try:
         yield cluster
+        if cluster.audit_log is not None:  # of the whole session, whatever its tests were about
+            changed = audit.changes(audit.entries(cluster.audit_log))
     finally:
         cluster.down()
+    assert not changed, f"asking changed the cluster: {changed[:5]}"
