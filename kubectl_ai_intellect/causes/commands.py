@@ -124,6 +124,9 @@ def _short(target: Ref, edit: Edit) -> list[str] | None:
         return ["kubectl", "scale", argument(target), f"--replicas={value}"]
     if target.kind == "Node" and path == ("spec", "unschedulable"):
         return ["kubectl", "uncordon" if value in (REMOVE, False, None) else "cordon", target.name]
+    if path[:2] == ("metadata", "labels") and len(path) == 3:
+        change = [f"{path[2]}-"] if value in (REMOVE, None) else [f"{path[2]}={value}", "--overwrite"]
+        return ["kubectl", "label", *argument(target).split("/", 1), *change]
     if path == ("spec", "paused") and value in (REMOVE, False):
         return ["kubectl", "rollout", "resume", argument(target)]
     if path == ("spec", "paused") and value is True:

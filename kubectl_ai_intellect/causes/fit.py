@@ -302,6 +302,9 @@ def blocked(state: State, pod: Object) -> Blocked | None:
     key = ("blocked", pod.ref)
     if key not in state.memo:
         said, _ = last_word(state, pod)
+        if not said and pod.spec.get("schedulerName") not in (None, "", "default-scheduler"):
+            state.memo[key] = None  # another scheduler's business, which has not spoken
+            return None
         state.memo[key] = decide(state, pod.spec, pod.ref.namespace, said)
     return state.memo[key]
 
@@ -391,7 +394,11 @@ def _crowd(
     named = {kind: count for kind, count in counts.items() if kind in DYNAMIC or kind.startswith("short ")}
     seen = {node.ref.name: _taken(state, spec, namespace, node) for node in nodes if pods_known(state, node.ref.name)}
     alone = [next(iter(kinds)) for kinds in seen.values() if len(kinds) == 1]
-    agreed = [kind for kind in alone if kind in named] if named else alone
+    unseen = {kind: count for kind, count in named.items() if kind in ("pod-affinity", "spread")}
+    roomy = sum(not kinds for kinds in seen.values())
+    agreed = [kind for kind in alone if kind in named] if named else alone if len(alone) == len(nodes) else []
+    if unseen and roomy > len(agreed):  # most nodes have room: what holds the pod back does not show on them
+        return Blocked(max(unseen, key=lambda kind: unseen[kind]), tuple(nodes), said, counts)
     if agreed:
         return Blocked(max(agreed, key=agreed.count), tuple(nodes), said, counts)
     if named:

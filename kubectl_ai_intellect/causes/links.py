@@ -73,6 +73,13 @@ def _only_homes(state: State, cause: Symptom, effect: Symptom) -> bool:
     return found is not None and found.by == "unready" and any(node.ref == cause.at for node in found.nodes)
 
 
+def _fills(state: State, cause: Symptom, effect: Symptom) -> bool:
+    """The custom resource is to make the Secret that the route takes its certificate from."""
+    held = state.find(cause.at)
+    named = held.spec.get("secretName") if held else None
+    return effect.note == "tls" and cause.at.namespace == effect.at.namespace and named == effect.at.part
+
+
 LINKS: tuple[Link, ...] = (
     _row(POD, Relation.MANAGES, "workload-short rollout-stalled job-failed job-unfinished cronjob-idle",
          "its pods do not come up", back=True),
@@ -99,6 +106,7 @@ LINKS: tuple[Link, ...] = (
     _row("workload-short workload-idle create-refused", Relation.SCALES, "scaler-blind", "what it scales has no pods to measure", back=True),
     _row("workload-short create-refused job-failed claim-pending no-endpoints", Relation.OWNS, "condition-false",
          "something that it owns is not well", back=True),
+    _row("condition-false", Relation.EVERYWHERE, "route-broken", "its certificate is not issued", only=_fills),
     _row("component-silent", Relation.EVERYWHERE, "pod-unscheduled", "nobody schedules", only=_no_word),
     _row("component-silent", Relation.EVERYWHERE, "workload-unobserved workload-short rollout-stalled no-endpoints job-unfinished cronjob-idle",
          "no controller acts", only=_manager),

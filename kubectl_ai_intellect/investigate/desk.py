@@ -9,12 +9,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kubectl_ai_intellect.causes.assess import Assessment, assess, wanted
+from kubectl_ai_intellect.causes.assess import Assessment, Root, assess, known, wanted
 from kubectl_ai_intellect.causes.base import Symptom, causes
 from kubectl_ai_intellect.causes.symptoms import derive
+from kubectl_ai_intellect.causes.symptoms.asked import refused, unmatched
+from kubectl_ai_intellect.investigate.connected import connected
+from kubectl_ai_intellect.investigate.further import further
 from kubectl_ai_intellect.investigate.reading import Reader, quiet_logs
-from kubectl_ai_intellect.investigate.scope import Scope, focus, latent
+from kubectl_ai_intellect.investigate.scope import Scope, focus, latent, resting
 from kubectl_ai_intellect.kube.source import Read
+from kubectl_ai_intellect.question.vocabulary import MISSED
 from kubectl_ai_intellect.report import StepRecord
 from kubectl_ai_intellect.state.graph import State
 
@@ -38,6 +42,9 @@ class Desk:
     steps: list[StepRecord] = field(default_factory=list[StepRecord])
     looked_at_quiet: bool = False
     looked_at_custom: bool = False
+    looked_further: bool = False
+    pasted: str = ""  # the telling lines of what came through the pipe
+    beside: bool = False  # the target shows nothing wrong, and what it hangs together with is looked at instead
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -50,8 +57,12 @@ class Desk:
 
     def think(self) -> None:
         """Derive symptoms and assess them with what is known now."""
-        self.symptoms = derive(self.known)
+        told = f"{self.question} {self.pasted}"
+        self.symptoms = [*derive(self.known), *unmatched(self.known, self.question), *refused(self.known, told)]
         self.focus = focus(self.known, self.symptoms, self.scope)
+        if not self.focus and self.looked_at_custom and self.scope.target is not None:
+            self.focus = connected(self.known, self.symptoms, self.scope.target)
+            self.beside = bool(self.focus)
         self.assessment = assess(self.known, self.symptoms, causes(), self.focus)
         if not self.assessment.roots or self.scope.target is None:
             quiet = latent(self.symptoms, self.scope)
@@ -60,9 +71,19 @@ class Desk:
             have = {(root.finding.cause, root.finding.object) for root in self.assessment.roots}
             more = [root for root in second.roots if root.finding.strength in enough]
             more = [root for root in more if (root.finding.cause, root.finding.object) not in have]
-            self.assessment = Assessment((*self.assessment.roots, *more), self.assessment.open,
-                                         self.assessment.considered + second.considered, self.assessment.symptoms,
-                                         self.assessment.advice + second.advice)  # fmt: skip
+            asleep = [root for root in more if self._asleep(root)]
+            self.assessment = Assessment(
+                (*self.assessment.roots, *(root for root in more if root not in asleep)),
+                self.assessment.open,
+                self.assessment.considered + second.considered,
+                self.assessment.symptoms,
+                (*self.assessment.advice, *second.advice, *(root.finding for root in asleep)),
+            )
+
+    def _asleep(self, root: Root) -> bool:
+        """Whether it only rests, and nobody misses it: worth a word, and no fault."""
+        rests = all(resting(self.known, symptom, self.scope) for symptom in root.explains)
+        return rests and MISSED.search(self.question.lower()) is None
 
     def next_reads(self) -> list[Read]:
         """What would decide more: the reads of the mechanisms that are awake, then logs that nobody looked at."""
@@ -74,10 +95,17 @@ class Desk:
         if not reads and not self.looked_at_quiet and (self.scope.target is None or not self._decided()):
             self.looked_at_quiet = True
             reads = [read for read in quiet_logs(self.known, self.scope) if read not in self.asked]
+        if not reads and not self.looked_further:
+            self.looked_further = True
+            unsaid = further(self.question, self.scope, not self._decided())
+            reads = [read for read in unsaid if read not in self.asked and not known(self.known, read)]
         roots = self.assessment.roots if self.assessment else ()
         if not reads and not roots and not self.looked_at_custom and not self.focus and self.scope.namespace:
             self.looked_at_custom = True
             reads = [read for read in self.reader.custom(self.scope) if read not in self.asked]
+            if not reads and self.scope.target is not None:
+                self.think()  # now with what the target hangs together with
+                return self.next_reads() if self.focus else []
         return reads
 
     def _decided(self) -> bool:

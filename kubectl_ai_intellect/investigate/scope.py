@@ -30,6 +30,7 @@ LATENT = frozenset(
         "binding-broken",
         "cronjob-idle",
         "balancer-pending",
+        "pod-left-behind",
     ]
 )
 """Symptoms that are often on purpose or at rest: they count when asked about, or when nothing else is wrong."""
@@ -138,7 +139,7 @@ def _focus(state: State, symptoms: Sequence[Symptom], scope: Scope) -> list[Symp
         places = around(state, scope.target)
         mine = [each for each in symptoms if each.at.whole() in places or unreached(state, each, scope.target)]
         own = [each for each in mine if each.kind not in LATENT or each.at.whole() == scope.target.whole()]
-        return own or mine
+        return own or [each for each in mine if each.kind != "pod-left-behind"]
     if scope.selector:
         targets = selected(state, scope)
         places = {place for each in targets for place in around(state, each)}
@@ -156,10 +157,12 @@ def latent(symptoms: Iterable[Symptom], scope: Scope) -> list[Symptom]:
 
 
 def resting(state: State, symptom: Symptom, scope: Scope) -> bool:
-    """Whether somebody laid this to rest on purpose, as far as one can see: beside it others are at work.
+    """Whether this is over, or somebody laid it to rest on purpose as far as one can see: others are at work beside it.
 
     What depends on it fails by itself, and is followed here.
     """
+    if symptom.kind == "pod-left-behind":
+        return scope.target != symptom.at
     stopped = symptom.kind == "workload-idle" or (symptom.kind, symptom.note) == ("cronjob-idle", "suspended")
     if not stopped or (scope.target is not None and symptom.at.whole() in around(state, scope.target)):
         return False
@@ -179,8 +182,8 @@ def under_way(state: State, scope: Scope) -> list[str]:
 
 
 def within(symptom: Symptom, scope: Scope) -> bool:
-    if scope.everywhere:
-        return True
+    if scope.everywhere or (symptom.kind, symptom.note) == ("api-unavailable", "conversion"):
+        return True  # a kind is listed only where it is asked about, and what cannot be read is news in any scope
     if scope.target is not None and scope.target.kind == "Namespace":
         return symptom.at.namespace == scope.target.name or symptom.at == scope.target
     if symptom.at.kind == "Namespace" and symptom.at.name == scope.namespace:

@@ -102,6 +102,7 @@ def _table() -> dict[tuple[str, str], Resource]:
     rbac.authorization.k8s.io|v1|ClusterRoleBinding|clusterrolebindings|0|
     coordination.k8s.io|v1|Lease|leases|1|
     scheduling.k8s.io|v1|PriorityClass|priorityclasses|0|pc
+    node.k8s.io|v1|RuntimeClass|runtimeclasses|0|
     admissionregistration.k8s.io|v1|ValidatingWebhookConfiguration|validatingwebhookconfigurations|0|
     admissionregistration.k8s.io|v1|MutatingWebhookConfiguration|mutatingwebhookconfigurations|0|
     admissionregistration.k8s.io|v1|ValidatingAdmissionPolicy|validatingadmissionpolicies|0|

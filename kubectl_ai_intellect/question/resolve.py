@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ class Resolution:
     absent: str = ""
     near: tuple[Ref, ...] = ()
     namespace: str | None = None
+    gone: str = ""  # the pod that was named: it is no more, and the target is what made it
 
 
 ORDER = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Service", "Ingress", "PersistentVolumeClaim", "Node",
@@ -42,7 +44,7 @@ def resolve(state: State, asked: Asked, symptoms: Sequence[Symptom]) -> Resoluti
     """The exact name first, then an app's label, a pod's prefix, a near spelling, a namespace; then the unhealthy one of a kind."""
     named = [each for each in state.objects if each.ref.kind in ORDER or each.ref.kind == asked.kind]
     refs = [each.ref for each in named if not each.ref.name.startswith("kube-root-ca")]
-    for name in asked.names:
+    for name in (*_compounds(asked, {each.name for each in refs}), *asked.names):
         found = _called(state, refs, name, asked.kind)
         if found is not None:
             return Resolution(found)
@@ -51,6 +53,10 @@ def resolve(state: State, asked: Asked, symptoms: Sequence[Symptom]) -> Resoluti
         if name in spaces:
             return Resolution(namespace=name)
     for name in asked.names:
+        maker = maker_of(state, name)
+        if maker is not None:
+            return Resolution(maker, gone=name)
+    for name in asked.names:
         near = _nearly(refs, name, asked.kind) if name in asked.sure or len(name) >= 5 else None
         if near is not None:
             return Resolution(near)
@@ -58,6 +64,13 @@ def resolve(state: State, asked: Asked, symptoms: Sequence[Symptom]) -> Resoluti
     if missing and "/" not in missing and "." not in missing:
         return Resolution(absent=missing, near=tuple(_offers(refs, missing)))
     return _unhealthy(state, asked, symptoms)
+
+
+def _compounds(asked: Asked, known: set[str]) -> list[str]:
+    """Neighbouring words that, joined by a hyphen, are a name: "the hourly export" means hourly-export."""
+    words = re.findall(r"[a-z0-9]+", asked.text.lower())
+    joined = ("-".join(words[at : at + size]) for size in (4, 3, 2) for at in range(len(words) - size + 1))
+    return [name for name in dict.fromkeys(joined) if name in known]
 
 
 def _called(state: State, refs: Sequence[Ref], name: str, kind: str | None) -> Ref | None:
@@ -102,6 +115,28 @@ def _nearly(refs: Sequence[Ref], name: str, kind: str | None) -> Ref | None:
     return min([each for each in same if each.kind == kind] or same, key=_rank)
 
 
+SAFE = "bcdfghjklmnpqrstvwxz2456789"
+"""The letters that Kubernetes makes names of, so that they spell no words."""
+_MADE = re.compile(
+    rf"^(?P<owner>[a-z0-9][a-z0-9.-]*?)(?:-(?P<hash>[{SAFE}]{{6,10}}))?-(?P<tail>[{SAFE}]{{5}}|\d{{1,3}})$"
+)
+MAKERS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "ReplicaSet")
+
+
+def maker_of(state: State, pod: str) -> Ref | None:
+    """The workload whose pod would have such a name: what remains of a pod that was replaced."""
+    made = _MADE.match(pod)
+    if made is None:
+        return None
+    hashed, numbered = made["hash"] is not None, made["tail"].isdigit() and len(made["tail"]) < 5
+    for kind in MAKERS:
+        fits = hashed if kind == "Deployment" else numbered if kind == "StatefulSet" else not hashed
+        for each in state.all(kind) if fits else ():
+            if each.ref.name == made["owner"]:
+                return workload_of(state, each.ref)
+    return None
+
+
 def _offers(refs: Iterable[Ref], name: str) -> list[Ref]:
     listed = list(refs)
     names = difflib.get_close_matches(name, sorted({each.name for each in listed}), n=3, cutoff=0.5)
@@ -115,7 +150,9 @@ def _unhealthy(state: State, asked: Asked, symptoms: Sequence[Symptom]) -> Resol
     """ "my pod", "the job": the unhealthy one of that kind, when just one is; else the whole scope is meant."""
     if asked.kind is None or asked.everywhere:
         return Resolution()
-    if asked.kind in ("Pod", "Service", "Node"):
+    if asked.kind == "Node":
+        return _ill_node(symptoms)
+    if asked.kind in ("Pod", "Service"):
         return Resolution()  # the scope's worst is found by its roots, whichever pod shows them
     ill = dict.fromkeys(each.at.whole() for each in symptoms if each.at.kind == asked.kind)
     if asked.kind in ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob"):
@@ -140,4 +177,13 @@ def _unhealthy(state: State, asked: Asked, symptoms: Sequence[Symptom]) -> Resol
     )
 
 
-__all__ = ["Resolution", "resolve"]
+def _ill_node(symptoms: Sequence[Symptom]) -> Resolution:
+    """ "one of the nodes": the one that is not well; else the one that somebody closed."""
+    for kind, note in (("node-not-ready", ""), ("node-closed", "cordoned")):
+        ill = sorted({each.at for each in symptoms if each.kind == kind and note in ("", each.note)})
+        if ill:
+            return Resolution(ill[0]) if len(ill) == 1 else Resolution(candidates=tuple(ill[:9]))
+    return Resolution()
+
+
+__all__ = ["Resolution", "maker_of", "resolve"]

@@ -648,7 +648,7 @@ TROUBLE = re.compile(
     r"\b(?:why|wrong|fail\w*|error\w*|crash\w*|broken|down|stuck|pending|restart\w*|kill\w*|oom\w*|evict\w*|unhealthy|unavailable|unreachable|"
     r"not (?:working|ready|starting|running|responding|reachable|scheduled|coming|scaling|able)|(?:can't|cannot|cant|couldn't|unable|won't|wont|"
     r"doesn't|doesnt|isn't|isnt|aren't|didn't|never)|refused|denied|forbidden|timeout|timed out|slow\w*|latency|50[0234]|40[134]|x509|"
-    r"hang\w*|stops?|stopped|weird\w*|strange\w*|odd|funny|bad|no longer|nothing|nobody|no one|none|intermittent\w*|sporadic\w*|sometimes|half of|blank|empty|reset\w*|rejected|drops?|dropped|dropping|unresponsive|not (?:\w+ing|work\w*|respond\w*|com\w*|get\w*)|dead|dying|die[sd]?|troubleshoot|diagnos\w*|debug|investigat\w*|issues?|problems?|incident|outage|alert\w*|root cause|back-?off|"
+    r"hang\w*|tim(?:es?|ing) out|(?:does|do|did|is|are|was|were|has|have) not|hasn't|haven't|wasn't|weren't|don't|dont|stops?|stopped|weird\w*|strange\w*|odd|funny|bad|no longer|nothing|nobody|no one|none|intermittent\w*|sporadic\w*|sometimes|half of|blank|empty|reset\w*|rejected|drops?|dropped|dropping|unresponsive|not (?:\w+ing|work\w*|respond\w*|com\w*|get\w*)|dead|dying|die[sd]?|troubleshoot|diagnos\w*|debug|investigat\w*|issues?|problems?|incident|outage|alert\w*|root cause|back-?off|"
     r"imagepull\w*|errimage\w*|unschedulable|terminating|fix|help|degraded|impaired|misbehav\w*|flapping|missing|lost|exceeded|immutable|invalid|conflicts?)\b"
 )
 
@@ -715,6 +715,23 @@ INFORMATION: dict[str, re.Pattern[str]] = {
 INHERENT = frozenset({"errors-by-namespace", "count-not-ready", "count", "not-ready", "restarts", "list", "events"})
 """Forms that may hold words of trouble: they ask which or how many, not why."""
 
+EVERYDAY_KINDS: dict[str, re.Pattern[str]] = {
+    "HorizontalPodAutoscaler": re.compile(r"\b(?:auto-?scal(?:er|ers|ing))\b"),
+    "CronJob": re.compile(r"\b(?:cron|crontab|scheduled (?:job|task)s?|nightly (?:job|run|task)s?)\b"),
+    "PersistentVolumeClaim": re.compile(r"\bvolume claims?\b"),
+    "NetworkPolicy": re.compile(r"\bnetwork polic(?:y|ies)\b"),
+    "Node": re.compile(
+        r"\b(?:workers?|machines?|hosts?|instances?|vms?)\b.*\bnot ?ready\b|\bnot ?ready\b.*\b(?:workers?|machines?|hosts?|vms?)\b"
+    ),
+}
+"""What people call a kind whose own name they do not use."""
+
+OTHER_SUBJECTS = re.compile(
+    r"\b(?:recipes?|cook|weather|jokes?|poems?|capital of|movies?|songs?|football|soccer|translate|essay|president|"
+    r"write (?:me )?(?:a|an|some) |who (?:won|wrote|invented|is the)|how old is|meaning of life)\b"
+)
+"""Questions about the world at large."""
+
 WHY = re.compile(
     r"\b(?:why|how come|wrong|what(?:'s| is| was| went| has gone)? (?:\w+ )?wrong|root cause|reasons?|what (?:causes?|caused|is causing|kills?|killed|is killing|breaks?|broke|"
     r"happened|happens|is happening|is stopping|stops|prevents?|is preventing|blocks?|is blocking)|fix|figure out|diagnos\w*|troubleshoot\w*|debug|investigat\w*|explain|help)\b"
@@ -726,6 +743,12 @@ COMPLAINT = re.compile(
     r"since|when|whenever|still|endless\w*|loop\w*|mismatch\w*|forever|again and again|happened|ignored)\b"
 )
 """Words that tell what went on, which nobody uses to give an order."""
+
+MISSED = re.compile(
+    r"\b(?:not|\w+n't|cannot|cant|dont|doesnt|isnt|wont|no|none|nobody|never|nothing|nowhere|stopped|down|offline|gone|"
+    r"disappeared|vanished|missing|lost|unreachable|zero|0|scaled?|suspended?|paused|evict\w*|failed pods?|left ?over\w*)\b"
+)
+"""Words of one who misses something that should be there or at work, or who thinks of what was stopped or ended."""
 
 TABLE_WORDS = frozenset(
     ["allowed", "claim", "consume", "consuming", "copies", "cpu", "depend", "depends", "exec", "exist", "exists", "history", "identify", "instances",
@@ -752,8 +775,11 @@ __all__ = [
     "ACTIONS",
     "CLUSTER_WORDS",
     "COMPLAINT",
+    "EVERYDAY_KINDS",
     "INFORMATION",
     "INHERENT",
+    "MISSED",
+    "OTHER_SUBJECTS",
     "PLAIN_WORDS",
     "TABLE_WORDS",
     "TOPICS",

@@ -16,8 +16,10 @@ from kubectl_ai_intellect.question.vocabulary import (
     ACTIONS,
     CLUSTER_WORDS,
     COMPLAINT,
+    EVERYDAY_KINDS,
     INFORMATION,
     INHERENT,
+    OTHER_SUBJECTS,
     PLAIN_WORDS,
     TABLE_WORDS,
     TOPICS,
@@ -64,6 +66,7 @@ _NAMESPACES = re.compile(r"\b(?:list|show|get|how many|which|what|count|number o
 _QUOTED = re.compile(r"[\"'`]([a-z0-9][a-z0-9./-]{1,100})[\"'`]")
 _SLASHED = re.compile(r"\b([A-Za-z]{2,})/([a-z0-9][a-z0-9.-]*[a-z0-9]|[a-z0-9])")
 _TOKEN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_NEGATED = re.compile(r"(?i)\b\w+n['’]t\b")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -71,6 +74,7 @@ def understand(text: str) -> Asked:
     """Take a question apart."""
     lowered = text.lower()
     intent, what, reason = _intent(lowered)
+    text_as_asked, text = text, _NEGATED.sub(" ", text)  # "don't" names no object called "don"
     sure = dict.fromkeys([*_QUOTED.findall(text), *(name for kind, name in _SLASHED.findall(text) if named(kind))])
     sure.update(dict.fromkeys(word.lower() for word in _TOKEN.findall(text) if _is_hyphenated(word)))
     namespace = _NAMESPACE.search(text) or _NAMESPACE_AFTER.search(text)
@@ -79,7 +83,7 @@ def understand(text: str) -> Asked:
     if intent == "information":
         names = [name for name in names if name in sure or name not in TABLE_WORDS]
     return Asked(
-        text=text,
+        text=text_as_asked,
         intent=intent,
         kind=_kind(text) or ("Namespace" if intent == "information" and _NAMESPACES.search(lowered) else None),
         names=tuple(dict.fromkeys(names)),
@@ -121,7 +125,7 @@ def _kind(text: str) -> str | None:
         found = named(word) if len(word) > 2 and word.lower() not in ("events", "event", "no", "limits") else None
         if found and found.kind not in ("Namespace",):
             return found.kind
-    return None
+    return next((kind for kind, words in EVERYDAY_KINDS.items() if words.search(text.lower())), None)
 
 
 def _since(text: str) -> timedelta | None:
@@ -189,21 +193,11 @@ def _greeting(words: list[str]) -> bool:
 
 
 def _not_ours(words: list[str]) -> bool:
-    """Plain prose with no word of a cluster in it, or letters that form no words."""
+    """Another subject, or letters that form no words. Plain prose about orders or reports is about what runs here."""
     if any("-" in word or any(letter.isdigit() for letter in word) for word in words):
         return False
-    unknown = [word for word in words if word not in PLAIN_WORDS]
-    vowelless = [word for word in unknown if len(word) > 4 and not re.search(r"[aeiouy]", word)]
-    return (
-        bool(vowelless)
-        or (len(words) >= 4 and len(unknown) >= 2)
-        or bool(
-            re.search(
-                r"\b(?:recipe|weather|joke|poem|capital|movie|song|football|translate|python|javascript|essay)\b",
-                " ".join(words),
-            )
-        )
-    )
+    vowelless = [word for word in words if len(word) > 4 and not re.search(r"[aeiouy]", word)]
+    return 2 * len(vowelless) >= len(words) or bool(OTHER_SUBJECTS.search(" ".join(words)))
 
 
 __all__ = ["Asked", "Intent", "understand"]

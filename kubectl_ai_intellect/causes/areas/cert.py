@@ -9,7 +9,7 @@ from kubectl_ai_intellect.causes.attempts import attempts, servers
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, told
 from kubectl_ai_intellect.kube.refs import Ref, ref
-from kubectl_ai_intellect.kube.source import Object, Read
+from kubectl_ai_intellect.kube.source import Object, Read, list_of
 from kubectl_ai_intellect.state.certificates import validity
 from kubectl_ai_intellect.state.edits import Patch
 from kubectl_ai_intellect.state.graph import State
@@ -124,14 +124,43 @@ def expiring(state: State, symptom: Symptom) -> Iterable[Finding]:
     )
 
 
-@cause("cert/issuance-failed", "condition-false")
+ENDED = ("invalid", "errored", "expired", "denied")
+
+
+def _attempts(state: State, certificate: Object) -> list[Object]:
+    """The orders and challenges that were made for a certificate: named after it."""
+    kinds = (
+        ("Order", "acme.cert-manager.io"),
+        ("Challenge", "acme.cert-manager.io"),
+        ("CertificateRequest", "cert-manager.io"),
+    )
+    return [each for kind, group in kinds for each in state.all(kind, certificate.ref.namespace, group=group)
+            if each.ref.name.startswith(f"{certificate.ref.name}-")]  # fmt: skip
+
+
+def _attempt_reads(state: State, symptom: Symptom) -> Iterable[Read]:
+    if symptom.at.group == "cert-manager.io" and symptom.at.kind == "Certificate":
+        yield list_of("Order", symptom.at.namespace, group="acme.cert-manager.io")
+        yield list_of("Challenge", symptom.at.namespace, group="acme.cert-manager.io")
+
+
+@cause("cert/issuance-failed", "condition-false", needs=_attempt_reads)
 def issuance_failed(state: State, symptom: Symptom) -> Iterable[Finding]:
     found = state.find(symptom.at)
     if found is None or found.ref.group not in ISSUERS:
         return
-    condition = next((each for each in found.status.get("conditions") or () if each.get("status") == "False"), {})
+    denied = [each for each in found.status.get("conditions") or () if each.get("status") == "False"]
+    condition = max(
+        denied, key=lambda each: (each.get("reason") == "Failed", len(each.get("message") or "")), default={}
+    )
     words = condition.get("message") or found.status.get("reason") or condition.get("reason") or "no reason is given"
     warnings = [one for one in state.events(found.ref) if one.warning]
+    deeper = [
+        each for each in _attempts(state, found) if each.status.get("reason") or each.status.get("state") in ENDED
+    ]
+    if deeper:
+        last = max(deeper, key=lambda each: (each.ref.kind == "Challenge", each.created or state.now))
+        words = f"{words.rstrip(' .')}; {last.ref.short} is {last.status.get('state') or 'not done'}: {last.status.get('reason') or ''}"
     yield Finding(
         "cert/issuance-failed",
         found.ref,

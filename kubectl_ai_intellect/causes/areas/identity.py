@@ -10,7 +10,7 @@ from kubectl_ai_intellect.causes.base import Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, hits, logged
 from kubectl_ai_intellect.causes.needs import container_logs, owners, together
 from kubectl_ai_intellect.kube.refs import ref
-from kubectl_ai_intellect.kube.source import Read, get_of
+from kubectl_ai_intellect.kube.source import Read, get_of, list_of
 from kubectl_ai_intellect.state.edits import Patch, set_field
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import Container, containers, pod_spec
@@ -30,6 +30,16 @@ PROXIES = {
     "kuma-sidecar": "Kuma",
     "envoy-sidecar": "Envoy",
 }
+PROXY_TROUBLE = (
+    "dns-failure",
+    "connection-refused",
+    "connection-timeout",
+    "tls-failed",
+    "http-upstream",
+    "grpc-unavailable",
+    "auth-failed",
+)
+CONTROL_PLANES = {"Istio": "istio-system", "Linkerd": "linkerd", "Consul": "consul", "Kuma": "kuma-system"}
 MESH = re.compile(
     r"(?i)RBAC: access denied|upstream connect error or disconnect/reset before headers[^\n]*TLS|"
     r"peer did not return a certificate|l5d-proxy-error|l5d-proxy-connection|CERTIFICATE_VERIFY_FAILED[^\n]*(?:spiffe|istio)"
@@ -90,12 +100,22 @@ def proxy_failure(state: State, symptom: Symptom) -> Iterable[Finding]:
     workload, mesh = workload_of(state, symptom.at), PROXIES[proxy.name]
     if symptom.kind != "client-failing":
         if symptom.at.part == proxy.name and not proxy.ready:
+            said = [
+                logged(symptom.at, hit, previous=previous) for hit, previous in hits(state, symptom.at, *PROXY_TROUBLE)
+            ]
+            words = f": {said[0].text.partition(': ')[2][:200]}" if said else ""
             yield Finding(
                 "mesh/proxy-failure",
                 workload,
-                "likely",
-                f"the {mesh} sidecar {proxy.name} of {symptom.at.name} is not ready, so that nothing reaches the pod",
-                supports=(field(symptom.at, f"container {proxy.name} is not ready"),),
+                "proved" if said else "likely",
+                f"the {mesh} sidecar {proxy.name} of {symptom.at.name} is not ready, so that nothing reaches the pod{words}",
+                supports=(field(symptom.at, f"container {proxy.name} is not ready"), *said[:2]),
+                mends=(
+                    Mend(
+                        f"Bring back what {mesh}'s sidecars take their configuration from (its control plane), then restart",
+                        advice=(list_of("Service", CONTROL_PLANES.get(mesh, "")),),
+                    ),
+                ),
             )
         return
     for each in attempts(state, symptom):

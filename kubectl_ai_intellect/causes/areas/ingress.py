@@ -11,7 +11,7 @@ from kubectl_ai_intellect.causes.near import nearest
 from kubectl_ai_intellect.causes.needs import lists
 from kubectl_ai_intellect.causes.symptoms.traffic import has_port
 from kubectl_ai_intellect.kube.refs import Ref, ref
-from kubectl_ai_intellect.kube.source import Object, dig
+from kubectl_ai_intellect.kube.source import Object, Read, dig, list_of
 from kubectl_ai_intellect.state.edits import REMOVE, Edit, Patch, Step, set_field
 from kubectl_ai_intellect.state.graph import State
 
@@ -181,7 +181,19 @@ def _tlsless(state: State, at: Ref) -> bool:
     )
 
 
-@cause("ingress/tls-secret-missing", "route-broken", needs=lists("Secret"), holds=_tlsless)
+def certificate_of(state: State, secret: Ref) -> Object | None:
+    """The cert-manager Certificate that is to fill a Secret."""
+    here = state.all("Certificate", secret.namespace, group="cert-manager.io")
+    return next((each for each in here if each.spec.get("secretName") == secret.name), None)
+
+
+def _tls_reads(state: State, symptom: Symptom) -> Iterator[Read]:
+    if symptom.note == "tls":
+        yield list_of("Secret", symptom.at.namespace)
+        yield list_of("Certificate", symptom.at.namespace, group="cert-manager.io")
+
+
+@cause("ingress/tls-secret-missing", "route-broken", needs=_tls_reads, holds=_tlsless)
 def tls_secret_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
     ingress = state.find(symptom.at)
     if ingress is None or ingress.ref.kind != "Ingress" or symptom.note != "tls":
@@ -209,7 +221,7 @@ def tls_secret_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
         yield Finding(
             "ingress/tls-secret-missing",
             ingress.ref,
-            "proved",
+            "likely" if certificate_of(state, target) else "proved",
             f"Ingress {ingress.ref.name} takes the certificate for {hosts} from Secret {target.name}, which does not exist"
             + (f"; Secret {near} does" if near else ""),
             supports=(field(ingress, f"spec.tls names Secret {target.name}"), not_there(target)),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, hits, logged, told
@@ -30,7 +31,7 @@ OWN_FAULT = re.compile(
 )
 LEAVING = ("aws-node-termination-handler", "cloud.google.com/impending-node-termination", "kubernetes.azure.com/scalesetpriority-evict",
            "node.cloudprovider.kubernetes.io/shutdown", "node.kubernetes.io/out-of-service", "ToBeDeletedByClusterAutoscaler",
-           "karpenter.sh/disrupted", "karpenter.sh/disruption", "karpenter.sh/interruption")  # fmt: skip
+           "DeletionCandidateOfClusterAutoscaler", "karpenter.sh/disrupted", "karpenter.sh/disruption", "karpenter.sh/interruption")  # fmt: skip
 PROXIES = re.compile(r"(?i)kube-proxy|kube-router|cilium")
 
 
@@ -295,9 +296,26 @@ def file_limits(state: State, symptom: Symptom) -> Iterable[Finding]:
     )  # fmt: skip
 
 
-@cause("node/interrupted", "pod-evicted", "node-not-ready", "node-closed", "pod-lost")
+def is_leaving(taint: Mapping[str, Any]) -> bool:
+    """Whether a taint says that its node is being taken away."""
+    return str(taint.get("key", "")).startswith(LEAVING)
+
+
+def _closed_by(state: State, pod: Ref) -> Ref | None:
+    """The node that a pod waits for, where only its being taken away keeps the pod out."""
+    from kubectl_ai_intellect.causes.fit import blocked, untolerated
+
+    found = state.find(pod)
+    why = blocked(state, found) if found else None
+    if found is None or why is None or why.by != "taint":
+        return None
+    closed = [node for node in why.nodes if all(is_leaving(taint) for taint in untolerated(found.spec, node))]
+    return closed[0].ref if closed and len(closed) == len(why.nodes) else None
+
+
+@cause("node/interrupted", "pod-evicted", "node-not-ready", "node-closed", "pod-lost", "pod-unscheduled")
 def interrupted(state: State, symptom: Symptom) -> Iterable[Finding]:
-    place = node_of(state, symptom.at)
+    place = _closed_by(state, symptom.at) if symptom.kind == "pod-unscheduled" else node_of(state, symptom.at)
     if place is None:
         return
     node = state.find(place)

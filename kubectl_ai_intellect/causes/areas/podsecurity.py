@@ -18,6 +18,9 @@ from kubectl_ai_intellect.state.pods import pod_spec, spec_path
 VIOLATES = re.compile(r'violates PodSecurity "?\\?"?([\w.-]+):([\w.-]+?)\\?"?: (.*)', re.S)
 
 
+ENFORCE = "pod-security.kubernetes.io/enforce"
+
+
 def _needs(state: State, symptom: Symptom) -> Iterable[Read]:
     yield get_of(ref("Namespace", "", symptom.at.namespace))
 
@@ -85,8 +88,22 @@ def told_of(state: State, at: Ref) -> str:
     return " ".join(match.group(3) for refusal in refusals(state, at) if (match := VIOLATES.search(refusal.words)))
 
 
-@cause("admission/pod-security-violation", "create-refused", needs=_needs,
-       holds=lambda state, at: bool(edits_for(state, at, told_of(state, at))))  # fmt: skip
+def _beyond(state: State, at: Ref, told: str) -> bool:
+    """Whether the pods use of the node what only another level of the namespace allows them: its files."""
+    found = state.find(at)
+    return "hostPath" in told and any(
+        "hostPath" in each for each in (pod_spec(found).get("volumes") or () if found else ())
+    )
+
+
+def _holds(state: State, at: Ref) -> bool:
+    told, space = told_of(state, at), state.find(ref("Namespace", "", at.namespace))
+    if space is not None and space.labels.get(ENFORCE) == "privileged":
+        return False
+    return bool(edits_for(state, at, told)) or _beyond(state, at, told)
+
+
+@cause("admission/pod-security-violation", "create-refused", needs=_needs, holds=_holds)
 def pod_security(state: State, symptom: Symptom) -> Iterable[Finding]:
     for refusal in refusals(state, symptom.at):
         match = VIOLATES.search(refusal.words)
@@ -97,7 +114,7 @@ def pod_security(state: State, symptom: Symptom) -> Iterable[Finding]:
         edits = edits_for(state, symptom.at, told)
         space = ref("Namespace", "", symptom.at.namespace)
         mends: list[Mend] = []
-        if edits:
+        if edits and not _beyond(state, symptom.at, told):
             user = any(edit.path[-1] == "runAsUser" for edit in edits)
             unknown = (
                 ("whether the image runs as user 1000: any user but 0 that it was built for will do",) if user else ()
@@ -109,7 +126,7 @@ def pod_security(state: State, symptom: Symptom) -> Iterable[Finding]:
             "baseline" if level == "restricted" and "host" not in told and "privileged" not in told else "privileged"
         )
         mends.append(Mend(f"Or lower the namespace's level to {lower}, if these pods are trusted with it",
-                          (set_field(space, "metadata", "labels", "pod-security.kubernetes.io/enforce", value=lower),),
+                          (set_field(space, "metadata", "labels", ENFORCE, value=lower),),
                           risk="high"))  # fmt: skip
         yield Finding(
             "admission/pod-security-violation", symptom.at, "proved",

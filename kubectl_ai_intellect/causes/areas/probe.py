@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kubectl_ai_intellect.causes.areas.identity import PROXIES
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, hits, logged, logs, told
 from kubectl_ai_intellect.causes.needs import container_logs, owners, together
@@ -86,8 +87,8 @@ def failing(state: State, symptom: Symptom, *kinds: str) -> list[Failing]:
     """The probes of the symptom's container that the kubelet says fail; with no events, those that could."""
     pod = state.find(symptom.at)
     each = container(pod, symptom.at.part) if pod else None
-    if each is None:
-        return []
+    if each is None or each.name in PROXIES:
+        return []  # a mesh's own sidecar brings its own probes: mesh/proxy-failure's
     found: list[Failing] = []
     for kind in kinds:
         probe = each.spec.get(FIELD[kind])

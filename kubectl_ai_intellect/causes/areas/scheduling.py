@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from kubectl_ai_intellect.causes import fit
+from kubectl_ai_intellect.causes.areas.node import is_leaving
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Strength, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, listed, told
 from kubectl_ai_intellect.causes.needs import owners
@@ -220,6 +221,8 @@ def taint_not_tolerated(state: State, symptom: Symptom) -> Iterable[Finding]:
     node = min(why.nodes, key=lambda each: len(fit.untolerated(pod.spec, each)))
     taints = fit.untolerated(pod.spec, node)
     text = ", ".join(as_text(taint) for taint in taints)
+    if all(is_leaving(taint) for each in why.nodes for taint in fit.untolerated(pod.spec, each)):
+        return  # those nodes are being taken away: node/interrupted's
     yield Finding(
         "scheduling/taint-not-tolerated", workload, "proved",
         f"{names(why.nodes)} would fit {workload.short}, but the taint {text} is not tolerated by its pods",

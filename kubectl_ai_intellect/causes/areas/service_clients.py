@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from kubectl_ai_intellect.causes.areas.identity import PROXIES
 from kubectl_ai_intellect.causes.areas.service import likeness, makers
 from kubectl_ai_intellect.causes.attempts import attempts, service_port
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Strength, Symptom, cause
@@ -231,7 +232,8 @@ def _still(state: State, at: Ref) -> bool:
 
 @cause("service/env-address-mismatch", *WAKES, needs=together(_needs, owners), holds=_still)
 def env_address_mismatch(state: State, symptom: Symptom) -> Iterable[Finding]:
-    yield from _misaddressed(state, symptom, "service/env-address-mismatch", proxies=False)
+    if symptom.at.part not in PROXIES:  # a sidecar's addresses are its mesh's
+        yield from _misaddressed(state, symptom, "service/env-address-mismatch", proxies=False)
 
 
 @cause("gateway/misroute", *WAKES, needs=together(_needs, owners),

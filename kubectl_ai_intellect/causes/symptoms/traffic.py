@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.causes.symptoms.asked import uncovered
 from kubectl_ai_intellect.causes.symptoms.starting import starting
 from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Listing, Object, dig
@@ -123,6 +124,8 @@ def _ingress(state: State, ingress: Object) -> Iterator[Symptom]:
         name = each.get("secretName")
         if name and state.absent(ref("Secret", ingress.ref.namespace, name)):
             yield Symptom("route-broken", ingress.ref.at(name), ingress.created, "tls")
+    if uncovered(ingress) is not None:
+        yield Symptom("route-unmatched", ingress.ref, ingress.created, "certificate")
     classes = state.all("IngressClass")
     chosen = ingress.spec.get("ingressClassName") or ingress.annotations.get("kubernetes.io/ingress.class")
     if classes.complete and not _has_class(classes, chosen):

@@ -83,6 +83,11 @@ _ACCESS_LOG = re.compile(
     r"|^\[?(?:GIN\]|::1|\d{1,3}(?:\.\d{1,3}){3} - )"
 )
 _STATIC = re.compile(r"client: [\d.a-f:]+, server: .{0,200}request: \"")
+_SERVING = re.compile(
+    r"processing of request from|in handle_one_request\b|ClientAbortException|http\.\(\*conn\)\.serve|while sending (?:response )?to client|\breset by client\b"
+    r"|client (?:disconnected|closed|aborted|went away)"
+)
+"""A server at work for a client of its own: a connection that breaks there says nothing of a peer that it needs."""
 _ECHO = re.compile(r"^\s*[\w.\-]{2,80}\s*[=:]\s*[\w./:@,\-]{0,200}$")
 _NUMBER = re.compile(
     r"^\s*[\"'\-]{0,3}[\w.\-]{2,80}[\"']?\s*[=:]\s*(?:\d+\w{0,3}|true|false|on|off|\"[^\"]{0,40}\"),?$", re.IGNORECASE
@@ -124,13 +129,15 @@ def classify(record: Record) -> Draft | None:
         return None
     candidates = ordered(_with_texts(record, lines))
     best = _decide(candidates, whole, level, trace or head.error_field)
+    if best is not None and best.rule.kind == "connection-reset" and _SERVING.search(whole):
+        return None  # its own client hung up
     if best is None:
         return _generic(head, record, candidates, whole, level, trace)
     if best.rule.kind in _SOFT and _harmless(best, head, level, trace):
         return None
     return Draft(
         kind=best.rule.kind,
-        line=best.text.strip(),
+        line=_continued(best.text, lines),
         level=level,
         weight=best.rule.weight,
         at=head.at,
@@ -139,6 +146,17 @@ def classify(record: Record) -> Draft | None:
         source=source_of(whole),
         fatal=level == "fatal" or (trace and _UNCAUGHT.search(whole) is not None),
     )
+
+
+def _continued(text: str, lines: list[str]) -> str:
+    """A line that ends in a colon says what follows on the next one."""
+    text = text.strip()
+    if not text.endswith(":") or len(text) > 240:
+        return text
+    for line, after in pairwise(lines):
+        if line.strip().endswith(text):
+            return f"{text} {after.strip()}"
+    return text
 
 
 def _with_texts(record: Record, lines: list[str]) -> Record:

@@ -158,7 +158,14 @@ _CONNECTION: tuple[Rule, ...] = (
         "connection unexpectedly|terminating connection due to",
         r"connection (?:was |has been )?(?:unexpectedly|abnormally) (?:closed|terminated|lost)|terminating connection due to",
     ),
-    rule("connection-reset", WORDING, "broken pipe|epipe", r"broken pipe|\bepipe\b"),
+    # Alone it is what a server meets when its client hangs up; of a peer it tells where the line names an errand.
+    rule(
+        "connection-reset",
+        WORDING,
+        "broken pipe|epipe",
+        r"(?!.*\bto client\b)(?:server|upstream|broker|database|connection|request to|publish\w*|redis|writing to socket|://)[^\n]{0,200}"
+        r"(?:broken pipe|\bepipe\b)|(?:broken pipe|\bepipe\b)[^\n]{0,80}(?:upstream|to server|to broker|://)",
+    ),
     rule(
         "connection-reset",
         WORDING,
