@@ -130,9 +130,9 @@ def tokens(local: LlamaModel) -> dict[str, Any]:
         for recording in recordings():
             model = Counting(local.count)
             asked(Told(recording, change), model)
-            counts = [local.count(prompt) for prompt in model.prompts]
-            firsts += counts[:1]
-            steps += [later - earlier for earlier, later in zip(counts, counts[1:], strict=False)]
+            firsts += [local.count(prompt) for prompt in model.prompts[:1]]
+            for later in model.prompts[1:]:  # the model's own last answer is no part of what is new
+                steps.append(local.count(later) - local.count(Prompt(later.prefix, later.turns[:-1])))
             prefix = local.count(Prompt(model.prompts[0].prefix)) if model.prompts else prefix
     return {"prefix": prefix, "first": _spread(firsts), "step": _spread(steps), "peers": PEERS}
 

@@ -79,10 +79,11 @@ def _read(after: Answer) -> Iterator[str]:
             continue
         if words[0] != "kubectl" or words[1] not in READS or MARK in step["command"]:
             yield f"probed with {step['command']!r}"
-        if step["hypothesis"].startswith("scripted:") and step["command"] in made:
+        if " weighs " not in step["hypothesis"]:
+            continue  # not the model's
+        if step["command"] in made:
             yield f"probed twice: {step['command']}"
-        if step["hypothesis"].startswith("scripted:"):
-            made.add(step["command"])
+        made.add(step["command"])
 
 
 def uncited_sentences(before: Answer, after: Answer) -> list[str]:

@@ -17,9 +17,9 @@ from tests.scenarios.asking import root
 from tests.scenarios.share import everything
 
 LOST = ("events expired", "logs forbidden", "neither")
-PROVED = share("proved", 10, "as recorded")
-UNDECIDED = share("undecided", 18, *LOST)
-UNKNOWN = share("unknown", 10, "as recorded", unknown=True)
+PROVED = share("proved", 8, "as recorded")
+UNDECIDED = share("undecided", 14, *LOST)
+UNKNOWN = share("unknown", 8, "as recorded", unknown=True)
 
 
 @cache
