@@ -49,7 +49,7 @@ class Screen:
         self._options, self._helper = options, helper
         self._shown, self._colored, self._quiet = shown, colored, quiet
         self._live = options.output in ("text", "wide")
-        self._revealed = False
+        self._revealed: Report | None = None
         self._story: Story | None = None
 
     def reveal(self, report: Report) -> None:
@@ -57,7 +57,7 @@ class Screen:
             self._quiet()
             self._shown(report, self._options)
             sys.stdout.flush()
-            self._revealed = True
+            self._revealed = report
 
     def say(self, sentence: str) -> None:
         if self._live:
@@ -76,7 +76,7 @@ class Screen:
     def end(self, report: Report) -> None:
         if self._story is not None:
             self._story.end()
-        if not self._revealed:
+        if self._revealed is None:
             self._shown(report, self._options)
         if self._live and sys.stdout.isatty() and report.kind == "Diagnosis":
             from kubectl_ai_intellect.render.story import aside
@@ -85,10 +85,17 @@ class Screen:
                 aside(self._paper(), sys.stdout, line)
 
     def _last_lines(self, report: Diagnosis) -> Iterator[str]:
+        """What is said in passing below a report: how to get a model, how one failed, what it cost."""
+        from kubectl_ai_intellect.report import Diagnosis
+
         usage = report.usage
         if self._helper.model is None and report.verdict.status != "healthy" and self._helper.hint:
             yield self._helper.hint
-        elif self._helper.model is not None and self._options.verbose:
+        if self._helper.model is None:
+            return
+        before = self._revealed.verdict.missing if isinstance(self._revealed, Diagnosis) else []
+        yield from (each for each in report.verdict.missing if each not in before)
+        if self._options.verbose:
             yield (f"{usage.model}: {usage.promptTokens} tokens read ({usage.cachedTokens} of them known already), "
                    f"{usage.completionTokens} written")  # fmt: skip
 

@@ -230,6 +230,12 @@ def investigate(
                     options = update[0].value["candidates"]
                 else:
                     _tell(loop, name, update or {}, progress, reveal)
+        except KeyboardInterrupt:
+            if loop.report is None or answering.thinker is None:
+                raise
+            from kubectl_ai_intellect.investigate.modelled import stopped
+
+            return stopped(loop.report, answering.thinker)  # the answer is there: only its explanation was stopped
         except sqlite3.Error:
             if loop.report is None:  # only the keeping failed, never the answer
                 return investigate(answering, thread=thread, progress=progress, choose=choose, reveal=reveal, say=say)
@@ -248,6 +254,8 @@ def _tell(loop: Loop, node: str, update: Mapping[str, Any], progress: Callable[[
         progress(text)
     if node == "conclude" and loop.report is not None:
         reveal(loop.report)
+        if loop.answering.thinker is not None and loop.answering.thinker.explain:
+            progress(f"asking {loop.answering.thinker.name} to explain")
 
 
 def _updates(graph: Any, inputs: Any, config: Mapping[str, Any], durable: bool) -> Iterator[tuple[str, Any]]:

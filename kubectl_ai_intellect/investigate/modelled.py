@@ -13,7 +13,7 @@ from kubectl_ai_intellect.causes.base import Finding, role
 from kubectl_ai_intellect.investigate.conclude import Ledger, verdict_of
 from kubectl_ai_intellect.investigate.thinking.concluding import as_stated, concluded, live_findings
 from kubectl_ai_intellect.investigate.thinking.telling import explain as tell
-from kubectl_ai_intellect.investigate.thinking.thinker import Picked, Stated, Thinker
+from kubectl_ai_intellect.investigate.thinking.thinker import STOPPED, Picked, Stated, Thinker
 from kubectl_ai_intellect.investigate.thinking.turns import View
 from kubectl_ai_intellect.kube.source import Read
 from kubectl_ai_intellect.report import Diagnosis, Report, Usage, Verdict
@@ -94,6 +94,16 @@ def explain(answering: Answering, report: Report, say: Callable[[str], None]) ->
     return report.model_copy(update={"verdict": verdict, "usage": usage(report.usage, thinker)})
 
 
+def stopped(report: Report, thinker: Thinker) -> Report:
+    """The report that was there when somebody had waited long enough for the model."""
+    thinker.model.cancel()
+    if not isinstance(report, Diagnosis) or thinker.failed in report.verdict.missing:
+        return report
+    thinker.failed = thinker.failed or STOPPED
+    verdict = report.verdict.model_copy(update={"missing": [*report.verdict.missing, thinker.failed]})
+    return report.model_copy(update={"verdict": verdict, "usage": usage(report.usage, thinker)})
+
+
 def usage(counted: Usage, thinker: Thinker) -> Usage:
     spent = thinker.spent
     return counted.model_copy(
@@ -107,4 +117,4 @@ def usage(counted: Usage, thinker: Thinker) -> Usage:
     )
 
 
-__all__ = ["ahead", "consult", "explain", "undecided", "usage"]
+__all__ = ["ahead", "consult", "explain", "stopped", "undecided", "usage"]

@@ -28,6 +28,7 @@ DECIDING = 220
 MARGIN = 0.2
 """How clearly a model must prefer its choice to what the evidence makes likelier."""
 
+STOPPED = "the model was stopped: this is the answer without it"
 UNDECIDED = '{"thought":"","do":{"undecided":true}}'
 
 Note = Callable[[str, str, str, int, int], None]
@@ -110,7 +111,7 @@ class Thinker:
             self.failed = f"the model failed, and this is the answer without it: {what}"
             raise ModelError(self.failed) from problem
         except KeyboardInterrupt:
-            self.failed = "the model was stopped: this is the answer without it"
+            self.failed = STOPPED
             raise ModelError(self.failed) from None
 
     # -- deciding --------------------------------------------------------------------------------------------------
@@ -210,4 +211,4 @@ class Thinker:
                 return "reads on" if reads else "undecided"
 
 
-__all__ = ["DECIDING", "MARGIN", "Picked", "Stated", "Thinker"]
+__all__ = ["DECIDING", "MARGIN", "STOPPED", "Picked", "Stated", "Thinker"]
