@@ -121,12 +121,18 @@ def update(embedder: Embedder, *, rebuild: bool = False, progress: Progress | No
         return Index(generation), report
 
 
-def build_shipped(target: Path, embedder: Embedder, progress: Progress | None = None) -> Report:
-    """The index of our runbooks alone, for a bundle to bring along, readable for all; replaces what is there."""
-    report = Report()
+def build_shipped(
+    target: Path, embedder: Embedder, progress: Progress | None = None, earlier: Path | None = None
+) -> Report:
+    """The index of our runbooks alone, for a bundle to bring along, readable for all; replaces what is there.
+
+    What an earlier one of the same embedder knows already, and has not changed, is carried over.
+    """
     wanted = list(library.shipped_sources())
-    keys = {source.key for source in wanted}
-    entries = _gather(embedder, None, wanted, keys, report, progress)
+    before = Index(earlier) if earlier else None
+    fresh, gone = changes(before, wanted)
+    report = Report(removed=gone)
+    entries = _gather(embedder, before, wanted, {source.key for source in fresh}, report, progress)
     if report.skipped:
         raise IntellectError(report.skipped[0])
     target.parent.mkdir(parents=True, exist_ok=True)

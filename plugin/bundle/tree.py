@@ -20,6 +20,7 @@ from plugin.embedder.convert import cache_dir, converted
 ROOT = Path(__file__).parents[2]
 PACKAGE = "kubectl_ai_intellect"
 COPIED = ("pyproject.toml", "README.md", "LICENSE", "runbooks", "models", PACKAGE)
+KEY = 16  # digits of a cache entry's name
 LEFT = shutil.ignore_patterns("__pycache__", "*.pyc", "_data")
 
 
@@ -42,28 +43,37 @@ def staged(tree: Path) -> Path:
 
 
 def build_index(embedder: Path, target: Path) -> None:
-    """The ready index, kept in the cache for as long as the runbooks and what reads them stay what they are.
+    """The ready index, kept in the cache; where only runbooks have changed, the others are carried over.
 
     Built in a process of its own: llama.cpp is loaded for it.
     """
-    kept = cache_dir() / "index" / index_key(embedder)
+    code, content = index_keys(embedder)
+    home = cache_dir() / "index" / code
+    kept = home / content
     if not kept.is_dir():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+        home.mkdir(parents=True, exist_ok=True)
+        earlier = max((path for path in home.iterdir() if len(path.name) == KEY), key=_age, default=None)
+        with tempfile.TemporaryDirectory(dir=home) as scratch:
             made = Path(scratch) / "index"
             command = [sys.executable, str(ROOT / "plugin/embedder/index.py"), "--model", str(embedder)]
+            more = ["--earlier", str(earlier)] if earlier else []
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-            subprocess.run([*command, "--out", str(made)], check=True, env=environment)
+            subprocess.run([*command, *more, "--out", str(made)], check=True, env=environment)
             made.replace(kept)
     shutil.copytree(kept, target)
 
 
-def index_key(embedder: Path) -> str:
-    """The hash of all that the index is made from."""
-    read = [*(ROOT / "runbooks").rglob("*.md"), *(ROOT / PACKAGE / "knowledge").rglob("*.py")]
-    parts = [f"{path.relative_to(ROOT)} {sha256(path)}" for path in sorted(read)]
-    parts += [sha256(embedder), *(f"{name} {version(name)}" for name in ("faiss-cpu", "numpy", "llama-cpp-python"))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+def index_keys(embedder: Path) -> tuple[str, str]:
+    """The hashes of what turns runbooks into an index, and of the runbooks."""
+    code = [f"{path.name} {sha256(path)}" for path in sorted((ROOT / PACKAGE / "knowledge").rglob("*.py"))]
+    code += [sha256(embedder), *(f"{name} {version(name)}" for name in ("faiss-cpu", "numpy", "llama-cpp-python"))]
+    content = [f"{path.relative_to(ROOT)} {sha256(path)}" for path in sorted((ROOT / "runbooks").rglob("*.md"))]
+    first, second = (hashlib.sha256("\n".join(parts).encode()).hexdigest()[:KEY] for parts in (code, content))
+    return first, second
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def build_wheel(tree: Path, dist: Path) -> Path:

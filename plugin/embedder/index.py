@@ -20,13 +20,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Build the index that a bundle brings along.")
     parser.add_argument("--model", default="", help="the embedder's GGUF; the default one where it is found")
     parser.add_argument("--out", type=Path, default=HOME)
+    parser.add_argument("--earlier", type=Path, help="an index made by the same code, to carry over from")
     options = parser.parse_args()
     embedder, note = choose(options.model)
     if note:
         raise SystemExit(note)
-    report = build_shipped(options.out, embedder)
+    report = build_shipped(options.out, embedder, earlier=options.earlier)
     size = sum(path.stat().st_size for path in options.out.iterdir())
-    print(f"{report.embedded} runbooks, {size / 1e6:.1f} MB: {options.out}")
+    print(
+        f"{report.embedded + report.kept} runbooks ({report.embedded} embedded anew), {size / 1e6:.1f} MB: {options.out}"
+    )
 
 
 if __name__ == "__main__":
