@@ -110,9 +110,11 @@ def ours(path: Path, grammar: Grammar | None) -> tuple[float, float, dict[str, A
 BARE = """
 import ctypes, json, sys, time
 import llama_cpp.llama_cpp as lib
+from kubectl_ai_intellect.native import load_cpu_code
 path, context, threads, read, written, batch = sys.argv[1], *map(int, sys.argv[2:])
 silent = lib.llama_log_callback(lambda *_: None)
 lib.llama_log_set(silent, ctypes.c_void_p(0))
+load_cpu_code()
 lib.llama_backend_init()
 model = lib.llama_model_load_from_file(path.encode(), lib.llama_model_default_params())
 params = lib.llama_context_default_params()
