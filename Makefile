@@ -3,18 +3,14 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-CACHE  := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubectl-intellect
-LLAMA  := 0.3.36
-WHEELS := $(CACHE)/wheels/llama-$(LLAMA)
-JOBS   ?= 8
 SEEDS  ?= 200
 SCENARIOS ?= all
 
 # Compiled modules are kept, whatever the shell says: compiling all of them anew costs each command a second and a half.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-local demo test test-all test-unit test-model test-controlplane test-realnode lint fmt types layers \
-        bench chaos cluster clean
+.PHONY: help setup setup-local demo test test-all test-unit test-model test-controlplane test-realnode test-bundle \
+        dist lint fmt types layers bench chaos cluster clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -30,17 +26,15 @@ $(VENV)/.ready: requirements-dev.lock pyproject.toml
 
 setup-local: $(VENV)/.local  ## the same with llama.cpp, compiled once and cached (some minutes)
 
-$(VENV)/.local: $(VENV)/.ready
-	@ls $(WHEELS)/llama_cpp_python-*.whl >/dev/null 2>&1 || { \
-	  echo "compiling llama.cpp (once, some minutes) …"; mkdir -p $(WHEELS); \
-	  $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEELS) llama-cpp-python==$(LLAMA); }
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps $(WHEELS)/llama_cpp_python-*.whl
+$(VENV)/.local: $(VENV)/.ready plugin/llama/wheel.py
+	@wheel=$$($(BIN)/python plugin/llama/wheel.py) && \
+	  $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps "$$wheel"
 	@touch $@
 
 demo: setup  ## diagnose a recorded incident, with no cluster at hand
 	@$(BIN)/kubectl-intellect demo crash
 
-test: lint types layers test-unit test-model test-controlplane test-realnode  ## all the set-up, then all tests
+test: lint types layers test-unit test-model test-bundle test-controlplane test-realnode  ## all the set-up, then all tests
 
 test-all: export INTELLECT_SCENARIOS = all
 test-all: test  ## the same with every scenario staged (CI stages a share of them, another with each commit)
@@ -50,13 +44,19 @@ test-unit: setup  ## what needs neither cluster nor model file (under two minute
 	  --cov --cov-report=term:skip-covered tests
 
 test-model: setup-local  ## llama.cpp with real model files
-	$(BIN)/python -m pytest -q -m "model and not controlplane and not realnode" tests
+	$(BIN)/python -m pytest -q -m "model and not controlplane and not realnode and not bundle" tests
 
 test-controlplane: setup  ## a real API server, scheduler and controllers (built from Go modules, cached)
-	$(BIN)/python -m pytest -q -m "controlplane and not realnode" tests
+	$(BIN)/python -m pytest -q -m "controlplane and not realnode and not bundle" tests
 
 test-realnode: setup  ## a real node: kubelet, containers, real faults (root on Linux)
-	$(BIN)/python -m pytest -q -m "realnode" tests
+	$(BIN)/python -m pytest -q -m "realnode and not bundle" tests
+
+test-bundle: dist  ## the packaged plugin, installed as krew would and run
+	$(BIN)/python -m pytest -q -m "bundle" tests
+
+dist: setup-local  ## wheel, self-contained archive, SBOM and krew manifest for this platform, in dist/
+	@$(BIN)/python -m plugin.bundle $(DIST_FLAGS)
 
 lint: setup  ## ruff
 	$(BIN)/ruff check .
