@@ -257,6 +257,19 @@ def _places(state: State, root: Root) -> set[Ref]:
     }
 
 
+def sources(state: State, symptoms: Sequence[Symptom], focus: Iterable[Symptom]) -> list[Symptom]:
+    """All that these symptoms could come from, over however many links: whatever decides may lie there."""
+    search = _Search(state, symptoms, {})
+    found: dict[Symptom, None] = {}
+    open = list(focus)
+    while open and len(found) < 60:
+        for _, cause in search.upstream(open.pop(0)):
+            if cause not in found:
+                found[cause] = None
+                open.append(cause)
+    return list(found)
+
+
 def wanted(state: State, symptoms: Iterable[Symptom], causes: Mapping[str, Cause]) -> list[Read]:
     """What the mechanisms that these symptoms wake still need to read, each once."""
     reads: dict[Read, None] = {}
@@ -280,4 +293,16 @@ def known(state: State, read: Read) -> bool:
     return False
 
 
-__all__ = ["Assessment", "Root", "Step", "assess", "examine", "in_order", "known", "wanted", "worth"]
+__all__ = [
+    "PROVED",
+    "Assessment",
+    "Root",
+    "Step",
+    "assess",
+    "examine",
+    "in_order",
+    "known",
+    "sources",
+    "wanted",
+    "worth",
+]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.state.calls import asked_by_probe
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.relations import Relation
 
@@ -37,7 +38,7 @@ CONTAINER = (
     "pull-failing config-refused start-refused container-restarting container-killed-memory init-waiting "
     "container-unready probe-killing container-finished hook-failing"
 )
-POD = f"pod-unscheduled pod-stuck-creating pod-evicted pod-rejected pod-stuck-terminating pod-lost {CONTAINER}"
+POD = f"gate-closed pod-unscheduled pod-stuck-creating pod-evicted pod-rejected pod-stuck-terminating pod-lost {CONTAINER}"
 
 
 def _no_word(state: State, cause: Symptom, effect: Symptom) -> bool:
@@ -58,6 +59,11 @@ def _cluster_dns(state: State, cause: Symptom, effect: Symptom) -> bool:
 def _headless(state: State, cause: Symptom, effect: Symptom) -> bool:
     service = state.find(cause.at)
     return service is not None and service.spec.get("clusterIP") == "None"
+
+
+def _asked_by_probe(state: State, cause: Symptom, effect: Symptom) -> bool:
+    """A probe's own command reaches for that Service."""
+    return cause.at.whole() in asked_by_probe(state, effect.at)
 
 
 def _metrics(state: State, cause: Symptom, effect: Symptom) -> bool:
@@ -93,6 +99,7 @@ LINKS: tuple[Link, ...] = (
     _row(POD, Relation.SELECTS, "no-endpoints", "the Service's backends are not ready", back=True),
     _row("workload-idle create-refused workload-short", Relation.SELECTS, "no-endpoints", "the Service has no backends", back=True),
     _row("no-endpoints port-unserved service-suspect", Relation.CALLS, "client-failing init-waiting", "it calls that Service", back=True),
+    _row("no-endpoints", Relation.CALLS, "container-unready probe-killing", "its probe asks that Service", back=True, only=_asked_by_probe),
     _row("service-suspect", Relation.CALLS, "name-failing", "it calls that Service", back=True),
     _row("no-endpoints", Relation.CALLS, "name-failing", "a headless Service without endpoints has no addresses", back=True,
          only=_headless),

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from kubectl_ai_intellect import inform
 from kubectl_ai_intellect.causes.base import Fact, role
 from kubectl_ai_intellect.investigate.conclude import Ledger, healthy, inconclusive, named, said, unmatched, verdict_of
+from kubectl_ai_intellect.investigate.connected import shares_a_word
 from kubectl_ai_intellect.investigate.desk import Desk
-from kubectl_ai_intellect.investigate.scope import Scope, selected
+from kubectl_ai_intellect.investigate.scope import Scope, selected, under_way
 from kubectl_ai_intellect.kube.refs import KNOWN, Ref, ref
 from kubectl_ai_intellect.kube.source import Read, get_of, list_of
-from kubectl_ai_intellect.question import Asked, Pasted, Resolution, resolve, understand
+from kubectl_ai_intellect.question import Asked, Pasted, Resolution, maker_of, resolve, understand
 from kubectl_ai_intellect.report import After, Answer, Diagnosis, Passage, Report, Table, Usage, Verdict
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import containers
@@ -44,6 +45,7 @@ class Answering:
     reads: list[Read] = field(default_factory=list[Read])
     table: Table | None = None
     passages: list[Passage] = field(default_factory=list[Passage])
+    gone: str = ""  # the pod that was named and is no more
     thinker: Thinker | None = None  # a model, where one is to be asked
     without: str = ""  # why a model that was meant is not asked
     confirming: Callable[[Diagnosis], None] | None = None  # the user's own runbook has its say before the end
@@ -54,8 +56,10 @@ class Answering:
 
     def understand(self) -> None:
         self.asked = understand(self.desk.question)
+        self.desk.words = self.asked.names
         if self.pasted:
             self.asked = self._take_in(self.asked)
+            self.desk.pasted = " ".join(self.pasted.lines)
         if self.earlier is not None:
             self.asked = self._go_on(self.asked)
         if self.asked.namespace:
@@ -156,6 +160,7 @@ class Answering:
         self.desk.think()
         about = self.desk.focus if self.desk.scope.selector else self.desk.symptoms
         found = self.resolution = resolve(self.desk.known, asked, about)
+        self.gone = found.gone
         if found.namespace and found.namespace != self.desk.scope.namespace:
             self.desk.scope = replace(self.desk.scope, namespace=found.namespace)
             self.desk.state = self.desk.reader.start(self.desk.scope)
@@ -199,7 +204,11 @@ class Answering:
                            near=[named(each) for each in near], command=f"kubectl get all -n {self.desk.scope.namespace}")  # fmt: skip
 
     def _must_exist(self, target: Ref) -> None:
-        if self.table is None and self.desk.known.absent(target):
+        maker = maker_of(self.desk.known, target.name) if target.kind == "Pod" else None
+        if self.table is None and maker is not None and self.desk.known.absent(target):
+            self.gone = target.name
+            self.aim(maker)
+        elif self.table is None and self.desk.known.absent(target):
             everything = [each.ref for each in self.desk.known.all(target.kind, group=target.group)]
             near = close(target.name, everything)
             lost = self.desk.known.events_named(target)
@@ -207,6 +216,17 @@ class Answering:
             where = f" in namespace {target.namespace}" if target.namespace else ""
             self.table = Table(status="not_found", text=f"{target.short} does not exist{where}{said}" + _offer(near),
                                near=[named(each) for each in near], command=get_of(target).kubectl())  # fmt: skip
+
+    def _lost(self) -> list[str]:
+        """What cannot be known any more, where the pod that was named is gone."""
+        target = self.desk.scope.target
+        if not self.gone or target is None:
+            return []
+        last = self.desk.known.events_named(ref("Pod", self.desk.scope.namespace, self.gone))
+        left = f"its last event was {last[0].reason}: {said(last[0].message)}" if last else "no event of it is left"
+        return [
+            f"pod {said(self.gone)} is gone, its logs and state with it; {left}. {target.short} made it and is looked at"
+        ]
 
     def aim(self, target: Ref) -> None:
         """Take this object for what the question is about."""
@@ -268,7 +288,7 @@ class Answering:
     # -- verdicts ------------------------------------------------------------------------------------------------
 
     def missing(self) -> list[str]:
-        told = list(self.desk.reader.unread.values())
+        told = [*self._lost(), *self.desk.reader.unread.values()]
         if self.desk.out_of_time():
             told.append("the time given with --timeout ran out: this is the best answer so far")
         if self.thinker is not None:
@@ -278,7 +298,15 @@ class Answering:
     def ranked(self, ledger: Ledger, roots: Sequence[Root], missing: Sequence[str] = ()) -> list[tuple[Verdict, Root]]:
         """The roots as verdicts, the worst first; what only names a symptom comes last."""
         told = [(verdict_of(self.desk.known, root, ledger, missing), root) for root in roots]
-        return sorted(told, key=lambda each: (role(each[0].cause or "") == "symptom", _rank(each[0]), -each[1].value))
+        return sorted(told, key=lambda each: (role(each[0].cause or "") == "symptom", not self._meant(each[1]),
+                                              _rank(each[0]), -each[1].value))  # fmt: skip
+
+    def _meant(self, root: Root) -> bool:
+        """Whether the question has a word of a name in the root or in what suffers from it."""
+        if self.asked is None or self.desk.scope.target is not None:
+            return False
+        names = {root.finding.object.name, *(symptom.at.name for symptom in root.explains)}
+        return any(shares_a_word(name, self.asked.names) for name in names)
 
     def leader(self) -> Root | None:
         """The root that is the answer so far."""
@@ -310,7 +338,8 @@ class Answering:
             return inconclusive(assessment, ledger, missing, []), self._elsewhere(ledger, [])
         if self.pasted.lines:
             return unmatched(self.pasted.lines, self.where(), missing), self._elsewhere(ledger, [])
-        return healthy(self.where(), missing, assessment.advice), self._elsewhere(ledger, [])
+        coming = under_way(self.desk.known, self.desk.scope)
+        return healthy(self.where(), missing, assessment.advice, coming), self._elsewhere(ledger, [])
 
     def _elsewhere(self, ledger: Ledger, told: Sequence[Verdict]) -> list[Verdict]:
         """Roots of trouble in the namespace that the question was not about, told apart from the answer."""

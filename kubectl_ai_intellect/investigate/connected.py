@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kubectl_ai_intellect.causes.base import Symptom
-from kubectl_ai_intellect.investigate.scope import LATENT, around
+from kubectl_ai_intellect.investigate.scope import LATENT, Scope, around, resting
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Object
 from kubectl_ai_intellect.state.graph import State
@@ -20,16 +20,25 @@ FAMILY = ("app.kubernetes.io/instance", "app.kubernetes.io/part-of", "app")
 RELEASE = "meta.helm.sh/release-name"
 
 
-def connected(state: State, symptoms: Sequence[Symptom], target: Ref) -> list[Symptom]:
+def shares_a_word(name: str, words: Iterable[str]) -> bool:
+    """Whether a part of a name is a word of the question, in the singular or the plural."""
+    parts = {part.removesuffix("s") for part in name.split("-") if len(part) >= 4}
+    return any(word.removesuffix("s") in parts for word in words if len(word) >= 4)
+
+
+def connected(state: State, symptoms: Sequence[Symptom], target: Ref, words: Sequence[str] = ()) -> list[Symptom]:
     """The symptoms of what the target calls, and of its kin, nearest first: one ring at a time, till one has any."""
     seen: set[Ref] = set()
-    ring = {target, *_kin(state, target)}
+    spoken = {each.at.whole() for each in symptoms
+              if each.at.namespace == target.namespace and shares_a_word(each.at.name, words)}  # fmt: skip
+    ring = {target, *_kin(state, target), *spoken}
     for _ in range(DEPTH):
         places = {place for each in ring for place in around(state, each)} | ring
         mine = [each for each in symptoms if each.at.whole() in places - seen]
         loud = [each for each in mine if each.kind not in LATENT]
-        if loud or mine:
-            return loud or mine
+        quiet = [each for each in mine if not resting(state, each, Scope(target.namespace, target))]
+        if loud or quiet:
+            return loud or quiet
         seen |= places
         ring = {each for one in ring for each in _called(state, one)} - seen
     return []
@@ -73,4 +82,4 @@ def _records(state: State, found: Object) -> Iterable[Ref]:
             yield each.ref
 
 
-__all__ = ["connected"]
+__all__ = ["connected", "shares_a_word"]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kubectl_ai_intellect.causes.assess import Assessment, Root, assess, known, wanted
+from kubectl_ai_intellect.causes.assess import PROVED, Assessment, Root, assess, known, sources, wanted
 from kubectl_ai_intellect.causes.base import Symptom, causes
 from kubectl_ai_intellect.causes.symptoms import derive
 from kubectl_ai_intellect.causes.symptoms.asked import refused, unmatched
@@ -43,6 +43,7 @@ class Desk:
     looked_at_quiet: bool = False
     looked_at_custom: bool = False
     looked_further: bool = False
+    words: tuple[str, ...] = ()  # those of the question that may be part of a name
     pasted: str = ""  # the telling lines of what came through the pipe
     beside: bool = False  # the target shows nothing wrong, and what it hangs together with is looked at instead
     began: float = field(default_factory=time.monotonic)
@@ -61,7 +62,7 @@ class Desk:
         self.symptoms = [*derive(self.known), *unmatched(self.known, self.question), *refused(self.known, told)]
         self.focus = focus(self.known, self.symptoms, self.scope)
         if not self.focus and self.looked_at_custom and self.scope.target is not None:
-            self.focus = connected(self.known, self.symptoms, self.scope.target)
+            self.focus = connected(self.known, self.symptoms, self.scope.target, self.words)
             self.beside = bool(self.focus)
         self.assessment = assess(self.known, self.symptoms, causes(), self.focus)
         if not self.assessment.roots or self.scope.target is None:
@@ -91,6 +92,9 @@ class Desk:
         upstream = [step.symptom for root in (self.assessment.roots if self.assessment else ()) for step in root.chain]
         reads = wanted(self.known, dict.fromkeys([*near, *upstream]), causes())
         reads = [read for read in reads if read not in self.asked]
+        if not reads and not self._proved():
+            far = sources(self.known, self.symptoms, near)
+            reads = [read for read in wanted(self.known, far, causes()) if read not in self.asked]
         # A whole scope may hold a second fault that only a log tells of; one object is decided once it is.
         if not reads and not self.looked_at_quiet and (self.scope.target is None or not self._decided()):
             self.looked_at_quiet = True
@@ -107,6 +111,10 @@ class Desk:
                 self.think()  # now with what the target hangs together with
                 return self.next_reads() if self.focus else []
         return reads
+
+    def _proved(self) -> bool:
+        roots = self.assessment.roots if self.assessment else ()
+        return bool(roots) and all(root.value >= PROVED for root in roots)
 
     def _decided(self) -> bool:
         return bool(self.assessment and any(root.value >= 6 for root in self.assessment.roots))

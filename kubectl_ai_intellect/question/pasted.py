@@ -56,6 +56,7 @@ def read_pasted(text: str) -> Pasted:
     spaces = [each.namespace for each in refs if each.namespace]
     log = digest([text.encode()]) if not refs or _is_log(text) else None
     hits = [f"{hit.kind}: {redact(hit.line)}" for hit in log.hits[:3]] if log else []
+    hits = hits or (_plain(text) if log else [])
     return Pasted(tuple(refs), max(spaces, key=spaces.count) if spaces else "", tuple(hits))
 
 
@@ -229,8 +230,22 @@ _KEYED = re.compile(
 )
 
 
+_REFUSED = re.compile(r"(?i)\b([a-z]{3,40})(?:\.[a-z0-9.]{1,60})? \\?[\"']([a-z0-9][a-z0-9.-]*)\\?[\"'] is invalid")
+"""The API server's words for an object that it does not take."""
+_SAYS_NO = re.compile(r"(?i)\b(?:is invalid|immutable|error|refused|denied|forbidden|fail(?:ed|s)?)\b")
+
+
+def _plain(text: str) -> list[str]:
+    """The lines of a text that speak of a failure, where none is a log's."""
+    return [redact(line.strip())[:300] for line in text[:200_000].splitlines() if _SAYS_NO.search(line)][:3]
+
+
 def _mentions(text: str) -> Iterator[Ref]:
-    """KIND/NAME anywhere, or `pod=…` and `namespace=…` as loggers write them."""
+    """`The KIND "NAME" is invalid`, KIND/NAME anywhere, or `pod=…` and `namespace=…` as loggers write them."""
+    refused = [(named(kind), name) for kind, name in _REFUSED.findall(text[:200_000])]
+    yield from (_ref(known.kind, "", name) for known, name in refused if known is not None)
+    if refused:
+        return
     keyed = list(_KEYED.finditer(text[:200_000]))
     space = next((each[3] for each in keyed if each[1]), "")
     for kind, name in _MENTION.findall(text[:200_000]):

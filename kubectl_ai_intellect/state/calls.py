@@ -17,7 +17,9 @@ _HOST_PORT = re.compile(
     r"(?<![\w./@-])([A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*|\d{1,3}(?:\.\d{1,3}){3}):(\d{2,5})(?![\w.])"
 )
 _NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$")
-_HOSTS = re.compile(r"(?i)(^|_|\.|-)(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT|SERVICE|URL|URI)S?$")
+_HOSTS = re.compile(
+    r"(?i)(?:^|_|\.|-|(?<=pg)|(?<=db)|(?<=sql)|(?<=redis)|(?<=mongo)|(?<=mq)|(?<=kafka)|(?<=smtp))(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT|SERVICE|URL|URI)S?$"
+)
 _DEFAULTS = {
     "http": 80, "https": 443, "postgres": 5432, "postgresql": 5432, "jdbc:postgresql": 5432, "mysql": 3306,
     "redis": 6379, "rediss": 6379, "mongodb": 27017, "amqp": 5672, "amqps": 5671, "nats": 4222, "kafka": 9092,
@@ -30,6 +32,7 @@ _ASKED = re.compile(
     r"(?:[^;&|\n]*?\s(?:-p|-P|--port)[= ]?\s*(?P<cp>\d{2,5})\b)?"
 )
 """How shells wait for a peer: `until nc -z db 5432`, `nslookup db`, `pg_isready -h db`."""
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 LOCAL = frozenset({"localhost", "127.0.0.1", "0.0.0.0", "::1", "[::1]", "::", "*"})
 
 
@@ -141,6 +144,7 @@ def configured(state: State, owner: Object, spec: Mapping[str, Any]) -> Iterator
             for host, port, scheme in addresses(str(argument)):
                 yield host, port, scheme, field, (field, index)
     yield from _waited_for(spec)
+    yield from _probed(spec)
     for name, key, text in mounted_files(state, owner, spec):
         for host, port, scheme in addresses(text):
             yield host, port, scheme, f"ConfigMap {name} key {key}", ("configmap", name, key)
@@ -158,6 +162,26 @@ def _waited_for(spec: Mapping[str, Any]) -> Iterator[Configured]:
         place = next(((field, index) for field, index, text in words if host in text), ("command", 0))
         if host not in LOCAL:
             yield host, int(port) if port else None, "", place[0], place
+
+
+def _probed(spec: Mapping[str, Any]) -> Iterator[Configured]:
+    """The peers that a probe's own command asks for: where they fail, the probe does."""
+    for name in PROBES:
+        text = " ".join(str(word) for word in dig(spec, name, "exec", "command", otherwise=()))
+        asked = [match.groupdict() for match in _ASKED.finditer(text)]
+        found = [(one["a"] or one["b"] or one["c"] or "", one["ap"] or one["cp"], "") for one in asked]
+        for host, port, scheme in (*found, *addresses(text)):
+            if host not in LOCAL:
+                yield host, int(port) if port else None, scheme, name, ()
+
+
+def asked_by_probe(state: State, at: Ref) -> set[Ref]:
+    """The Services, other than its own, that the probes of a container ask for."""
+    from kubectl_ai_intellect.state.relations import Relation, near
+
+    own = near(state, at.whole(), Relation.SELECTS, back=True)
+    asked = {call.service for call in called(state, at) if call.origin in PROBES and call.service}
+    return asked - set(own)
 
 
 def environment(
@@ -226,5 +250,5 @@ def _scheme_of(name: str) -> str:
     )
 
 
-__all__ = ["LOCAL", "Call", "addresses", "called", "configured", "environment", "in_cluster", "mounted_files",
+__all__ = ["LOCAL", "PROBES", "Call", "addresses", "asked_by_probe", "called", "configured", "environment", "in_cluster", "mounted_files",
            "service_named", "service_of"]  # fmt: skip

@@ -416,6 +416,27 @@ def read_only_rootfs(state: State, symptom: Symptom) -> Iterable[Finding]:
             weight=0.6,
         )  # fmt: skip
         return
+    if not list(logs(state, symptom.at)) and symptom.kind == "container-restarting":
+        yield from _unheard(state, symptom, each)
+
+
+def _unheard(state: State, symptom: Symptom, each: Container) -> Iterator[Finding]:
+    """Its log is gone: where the change that made its root file system read-only came last, that is the first guess."""
+    workload = workload_of(state, symptom.at)
+    before = [declared(owned, each.name) for owned in replica_sets(state, workload)]
+    was = [(place[0].get("securityContext") or {}).get("readOnlyRootFilesystem") for place in before if place]
+    changed = len(was) > 1 and not all(was)
+    facts = [field(workload, f"container {each.name} has readOnlyRootFilesystem: true")]
+    facts += [field(workload, "an earlier revision had not")] if changed else []
+    yield Finding(
+        "container/read-only-rootfs",
+        workload,
+        "likely" if changed else "possible",
+        f"container {each.name} has readOnlyRootFilesystem, and its log, which would name what it cannot write, is gone",
+        supports=tuple(facts),
+        mends=tuple(_writable(state, workload, each, "<DIRECTORY>")),
+        weight=-0.2,
+    )
 
 
 def _writable(state: State, workload: Ref, each: Container, directory: str) -> Iterator[Mend]:

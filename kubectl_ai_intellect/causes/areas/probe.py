@@ -11,12 +11,14 @@ from kubectl_ai_intellect.causes.areas.identity import PROXIES
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, hits, logged, logs, told
 from kubectl_ai_intellect.causes.needs import container_logs, owners, together
+from kubectl_ai_intellect.causes.symptoms.pods import UNREACHED
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import when
+from kubectl_ai_intellect.state.calls import asked_by_probe
 from kubectl_ai_intellect.state.edits import Edit, Patch
 from kubectl_ai_intellect.state.events import Event
 from kubectl_ai_intellect.state.graph import State
-from kubectl_ai_intellect.state.pods import Container, container, declared
+from kubectl_ai_intellect.state.pods import Container, container, declared, pod_spec, spec_path
 from kubectl_ai_intellect.state.relations import workload_of
 
 READS = together(owners, container_logs)
@@ -289,9 +291,12 @@ def liveness_too_aggressive(state: State, symptom: Symptom) -> Iterable[Finding]
         if one.patience > 60 and not tight:
             continue
         workload = workload_of(state, symptom.at)
+        # What cannot reach a peer, or whose probe asks for one, does not lack time.
+        unmet = any(not hit.recovered for hit, _ in hits(state, symptom.at, *UNREACHED, "dns-failure"))
+        waits = unmet or bool(asked_by_probe(state, symptom.at))
         starting = not told_ports(state, one.each) or bool(REFUSED.search(one.words))
         # A server that answers, however badly, is up: it is not the start that takes too long.
-        strength = "likely" if one.event and (starting or tight) and status is None else "possible"
+        strength = "likely" if one.event and (starting or tight) and status is None and not waits else "possible"
         yield Finding(
             "probe/liveness-too-aggressive", workload, strength,
             f"the liveness probe of container {one.each.name} gives up {one.patience} s after the start"
@@ -351,3 +356,30 @@ def readiness_failing(state: State, symptom: Symptom) -> Iterable[Finding]:
 @cause("probe/startup-failing", "probe-killing", "container-unready", needs=READS)
 def startup_failing(state: State, symptom: Symptom) -> Iterable[Finding]:
     yield from _own_failure(state, symptom, "probe/startup-failing", "Startup")
+
+
+def _gated(state: State, at: Ref) -> bool:
+    owner = state.find(at)
+    return owner is not None and bool(pod_spec(owner).get("readinessGates"))
+
+
+@cause("probe/readiness-gate", "gate-closed", needs=owners, holds=_gated)
+def readiness_gate(state: State, symptom: Symptom) -> Iterable[Finding]:
+    pod = state.find(symptom.at)
+    if pod is None:
+        return
+    workload = workload_of(state, symptom.at)
+    told_of = pod.condition(symptom.note)
+    why = f"{told_of.get('status')}, {told_of.get('reason') or told_of.get('message') or 'no reason given'}" if told_of else (
+        "never set by anybody")  # fmt: skip
+    path = (*spec_path(workload.kind), "readinessGates")
+    yield Finding(
+        "probe/readiness-gate", workload, "proved",
+        f"all containers of {pod.ref.name} are ready, but its readiness gate {symptom.note} is not: the condition is {why}, so "
+        "no Service sends it anything",
+        supports=(field(pod, f"condition {symptom.note}: {why}"),
+                  field(workload, f"spec.readinessGates of its pods names {symptom.note}")),
+        mends=(Mend("See to the controller that sets this condition (a load balancer's, a mesh's, an operator's); without one, "
+                    "take the gate away", (Patch(workload, (Edit(path),)),), risk="medium"),),
+        weight=0.3,
+    )  # fmt: skip

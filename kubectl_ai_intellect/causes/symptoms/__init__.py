@@ -17,6 +17,7 @@ KINDS: dict[str, str] = {
     "pod-left-behind": "ended by the kubelet, an eviction or the kubelet's own admission, and replaced since",
     "pod-rejected": "refused by the kubelet's own admission",
     "pod-stuck-terminating": "deletion overdue",
+    "gate-closed": "its containers are ready, but a readiness gate of the pod is not (note: the condition)",
     "pod-lost": "on a node that does not report: its state is not known",
     # at a container (part = its name)
     "pull-failing": "its image does not arrive",

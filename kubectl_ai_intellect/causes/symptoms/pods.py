@@ -19,6 +19,8 @@ PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 CONFIG = frozenset({"CreateContainerConfigError"})
 START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun",
                    "PreCreateHookError", "PreStartHookError"})  # fmt: skip
+PATIENCE = timedelta(seconds=60)
+"""How long whoever opens a pod's readiness gate may take."""
 OFTEN = 5
 """How often a log must speak of slowness before that is a symptom of a container that is ready."""
 RECENT = timedelta(minutes=30)
@@ -51,6 +53,13 @@ def of_pod(state: State, pod: Object) -> Iterator[Symptom]:
         return
     if phase(pod) == "Unknown" or (pod.condition("Ready") or {}).get("reason") == "NodeLost":
         yield Symptom("pod-lost", pod.ref, since)
+    shut = closed_gates(pod)
+    if (
+        shut
+        and (when((pod.condition("ContainersReady") or {}).get("lastTransitionTime")) or state.now)
+        < state.now - PATIENCE
+    ):
+        yield Symptom("gate-closed", pod.ref, since, shut[0])
     stuck = _stuck_creating(state, pod)
     if stuck:
         yield Symptom("pod-stuck-creating", pod.ref, pod.created, stuck)
@@ -74,12 +83,23 @@ def _ended(pod: Object) -> datetime | None:
 def _superseded(state: State, pod: Object) -> bool:
     """A dead pod that its controller has replaced by a healthy one tells of the past only."""
     owner = next(iter(owner_refs(state, pod.ref)), None)
-    if owner is None or owner.kind == "Job":
+    if owner is None:
         return False
+    if owner.kind == "Job":
+        job = state.find(owner)
+        return job is not None and ((job.condition("Complete") or {}).get("status") == "True" or outlived(state, job))
     siblings = [other for other in state.all("Pod", pod.ref.namespace) if owner in owner_refs(state, other.ref)]
     alive = [other for other in siblings if is_ready(other)]
     wanted = (state.find(owner) or pod).spec.get("replicas", 1)
     return len(alive) >= int(wanted or 0)
+
+
+def outlived(state: State, job: Object) -> bool:
+    """Whether the CronJob that made a failed Job has had a successful one since."""
+    failed = when((job.condition("Failed") or {}).get("lastTransitionTime"))
+    makers = [state.find(owner) for owner in owner_refs(state, job.ref) if owner.kind == "CronJob"]
+    done = [when(each.status.get("lastSuccessfulTime")) for each in makers if each]
+    return failed is not None and any(time is not None and time > failed for time in done)
 
 
 def _stuck_creating(state: State, pod: Object) -> str:
@@ -117,6 +137,14 @@ def of_container(state: State, pod: Object, each: Container) -> Iterator[Symptom
         if told.reason in ("FailedPostStartHook", "FailedPreStopHook") and state.within(told.last, minutes=30):
             yield Symptom("hook-failing", each.ref, told.first, told.reason)
             break
+
+
+def closed_gates(pod: Object) -> list[str]:
+    """The conditions that a pod with ready containers still lacks."""
+    if (pod.condition("ContainersReady") or {}).get("status") != "True" or is_ready(pod):
+        return []
+    named = [gate.get("conditionType") or "" for gate in pod.spec.get("readinessGates") or ()]
+    return [name for name in named if (pod.condition(name) or {}).get("status") != "True"]
 
 
 def _begun(pod: Object) -> bool:
@@ -217,4 +245,4 @@ def _told_by_log(state: State, each: Container) -> Iterator[Symptom]:
         yield Symptom("slow", each.ref, hit.at)
 
 
-__all__ = ["CONFIG", "PULL", "START", "UNREACHED", "derive", "of_pod"]
+__all__ = ["CONFIG", "PULL", "START", "UNREACHED", "closed_gates", "derive", "of_pod", "outlived"]

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from kubectl_ai_intellect.causes.base import Symptom
 from kubectl_ai_intellect.causes.schedule import missed
+from kubectl_ai_intellect.causes.symptoms.pods import outlived
 from kubectl_ai_intellect.causes.symptoms.starting import on_its_way
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Object, when
@@ -73,6 +74,24 @@ def _scaled(state: State, each: Object) -> Iterator[Symptom]:
             yield Symptom("rollout-stalled", each.ref, None, "revision")
 
 
+def held_back(each: Object) -> str:
+    """What of the update strategy keeps a change from the pods; nothing where none waits."""
+    strategy = each.spec.get("updateStrategy") or {}
+    if each.ref.kind == "DaemonSet":
+        behind = int(each.status.get("updatedNumberScheduled") or 0) < wanted(each)
+    else:
+        current, update = each.status.get("currentRevision"), each.status.get("updateRevision")
+        behind = bool(current and update and current != update) and int(
+            each.status.get("updatedReplicas") or 0
+        ) < wanted(each)
+    if not behind or each.ref.kind not in ("StatefulSet", "DaemonSet"):
+        return ""
+    if strategy.get("type") == "OnDelete":
+        return "its update strategy OnDelete replaces a pod only when somebody deletes it"
+    partition = int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
+    return f"its partition of {partition} keeps the update from the pods below that ordinal" if partition else ""
+
+
 def _overdue(state: State, pod: Object) -> bool:
     """Not ready for longer than a rollout's ordinary step takes, or in a loop."""
     if is_ready(pod):
@@ -112,6 +131,8 @@ def _made_up_for(state: State, owner: Ref) -> bool:
 def _job(state: State, job: Object) -> Iterator[Symptom]:
     failed = job.condition("Failed") or {}
     if failed.get("status") == "True":
+        if outlived(state, job):
+            return
         yield Symptom("job-failed", job.ref, when(failed.get("lastTransitionTime")), failed.get("reason") or "")
     elif job.spec.get("suspend"):
         yield Symptom("rollout-stalled", job.ref, None, "suspended")
@@ -176,6 +197,8 @@ def _drift(state: State, each: Object) -> Iterator[Symptom]:
         changed = _data_changed(state.find(target))
         if started and changed and changed > started:
             yield Symptom("stale-config", each.ref, changed, target.short)
+    if held_back(each):
+        yield Symptom("stale-config", each.ref, None, "update")
     for name in {one.get("name", "") for one in declared_containers(each)}:
         digests = {c.status.get("imageID") for pod in pods for c in containers(pod) if c.name == name}
         images = {c.image for pod in pods for c in containers(pod) if c.name == name}
@@ -196,4 +219,4 @@ def _data_changed(found: Object | None) -> datetime | None:
     return latest if latest and found.created and latest > found.created else None
 
 
-__all__ = ["available", "derive", "other_scalers", "wanted"]
+__all__ = ["available", "derive", "held_back", "other_scalers", "wanted"]
