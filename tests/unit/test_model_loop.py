@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import json
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -271,6 +272,15 @@ def test_time_ends_the_waiting_for_a_model(only: Any) -> None:
     forever.set()
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Interruptions as on a terminal: a shell's background jobs ignore them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("while_", ["deciding", "explaining"])
 def test_an_interruption_ends_the_model_and_not_the_answer(only: Any, while_: str) -> None:
     only(unit("t/one", "likely"))

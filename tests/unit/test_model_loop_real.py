@@ -90,6 +90,11 @@ def test_a_killed_worker_costs_the_explanation_only(tmp_path: Path) -> None:
     assert any(each.startswith("the model failed") for each in report.verdict.missing)
 
 
+def heard() -> None:
+    """A shell that runs the tests in its background has interruptions ignored by all below it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A program on a terminal of its own: what it has shown so far."""
 
@@ -99,7 +104,7 @@ class Terminal:
                        "XDG_CONFIG_HOME": str(home), "XDG_CACHE_HOME": str(home)}  # fmt: skip
         self.process = subprocess.Popen(
             [sys.executable, "-m", "kubectl_ai_intellect", *arguments], stdin=slave, stdout=slave, stderr=slave,
-            env=environment, start_new_session=True, cwd="/",
+            env=environment, start_new_session=True, preexec_fn=heard, cwd="/",
         )  # fmt: skip
         os.close(slave)
         self.master, self.shown = master, ""
