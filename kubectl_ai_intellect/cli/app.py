@@ -58,6 +58,9 @@ Options:
       --record FILE       keep what was read as a case file
       --from FILE         answer from a case file instead of a cluster
       --continue          go on from the last investigation: choose where it waited, or ask on about its object
+      --model WHICH       the model that looks further and explains: PROVIDER[:NAME], a GGUF file, or none
+      --explain WHEN      on, off or auto: whether the model explains the verdict below it
+      --show-egress       print what would be sent to a model that is not on this machine, and send nothing
       --color WHEN        auto, always or never (NO_COLOR is heard)
   -                       wait for what is piped in, however long it takes
       --                  what follows is a question, whatever its words
