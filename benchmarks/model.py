@@ -1,6 +1,6 @@
 """What the local model costs: prompt tokens, prefix tokens read again, and our overhead over bare llama.cpp.
 
-    python -m benchmarks.model [--shapes 0.6b,4b] [--runs 3] [--json FILE]
+    python -m benchmarks.model [--shapes 0.6b,4b] [--runs 3] [--question] [--json FILE]
 
 The models have random weights and real shapes (Qwen3-0.6B and Qwen3-4B), quantised to Q4_K_M by llama.cpp's own
 quantiser: speed does not depend on what the weights say. They are made on first use and kept in the cache
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +76,14 @@ def prompt(facts: int = 8) -> Prompt:
     return Prompt(rules).ask("Question: why is cart failing?", Part(lines, evidence=True))
 
 
-def model_file(name: str) -> Path:
-    """The random model of a real one's shape, made if it is not there yet."""
+def model_file(name: str, words: bool = False) -> Path:
+    """The random model of a real one's shape, made if it is not there yet; with words it reads prompts as a real one."""
     from tests.models import random_weights
 
     shape = {"0.6b": random_weights.QWEN3_06B, "4b": random_weights.QWEN3_4B, "small": random_weights.SMALL}[name]
-    return random_weights.kept(CACHE / "models" / "random", f"qwen3-{name}", shape, "Q4_K_M")
+    if words:
+        shape = replace(shape, words=random_weights.READER.words)
+    return random_weights.kept(CACHE / "models" / "random", f"qwen3-{name}" + "-words" * words, shape, "Q4_K_M")
 
 
 def spec(path: Path, store: Path | None = None) -> LocalModel:
@@ -165,6 +167,33 @@ def compared(case: str, path: Path, grammar: Grammar | None, runs: int) -> Row:
     return Row(case, cost["evaluated"], cost["written"], best[0], best[2], best[1], best[3])
 
 
+def question(path: Path, runs: int) -> Row:
+    """A whole question of an undecided scenario, the cluster's reads and our reasoning included, next to llama.cpp alone."""
+    from tests.models.asking import ask_with
+    from tests.models.cases import CHANGES
+    from tests.scenarios.recorded import recordings
+
+    recording = next(each for each in recordings() if each.name == "app/auth-failed")
+    case = CHANGES["logs forbidden"](recording.case)
+    mine: list[tuple[float, float]] = []
+    theirs: list[tuple[float, float]] = []
+    read = written = 0
+    ask_with(None, case, recording.question)  # what is imported once is no part of a question
+    for _ in range(runs):
+        model = LlamaModel(spec(path))
+        model.complete(Prompt("Warm up."), None, 4)
+        began, used = time.perf_counter(), processor_seconds(model.pid) + time.process_time()
+        ask_with(model, case, recording.question)
+        seconds = time.perf_counter() - began
+        mine.append((seconds, processor_seconds(model.pid) + time.process_time() - used))
+        read = sum(each["evaluated"] for each in model.evaluated[1:])
+        written = sum(each.get("written", 0) for each in model.evaluated[1:])
+        model.close()
+        theirs.append(bare(path, read, written))
+    best = [min(values) for pairs in (mine, theirs) for values in zip(*pairs, strict=True)]
+    return Row("a question", read, written, best[0], best[2], best[1], best[3])
+
+
 def prefixes(path: Path) -> dict[str, int]:
     """What a second process evaluates of a prompt whose prefix the first one left on disk."""
     with tempfile.TemporaryDirectory() as store:
@@ -181,10 +210,16 @@ def prefixes(path: Path) -> dict[str, int]:
     }
 
 
+def show(name: str, case: str, row: Row) -> None:
+    counts = f"{row.read} | {row.written} | {row.ours:.2f} | {row.bare:.2f}"
+    print(f"| {name} | {case} | {counts} | {row.ratio:.2f} | {row.cpu_ratio:.2f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shapes", default="0.6b,4b")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--question", action="store_true", help="whole questions too, with models made for it")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     cases: list[tuple[str, Grammar | None]] = [("free text", None), ("under the grammar", STEP)]
@@ -197,11 +232,10 @@ def main() -> None:
         for case, grammar in cases:
             row = compared(f"{name} {case}", path, grammar, options.runs)
             rows.append(row)
-            print(
-                f"| {name} | {case} | {row.read} | {row.written} | {row.ours:.2f} | {row.bare:.2f} "
-                f"| {row.ratio:.2f} | {row.cpu_ratio:.2f} |",
-                flush=True,
-            )
+            show(name, case, row)
+        if options.question:
+            rows.append(question(model_file(name, words=True), options.runs))
+            show(name, "a question", rows[-1])
         counts[name] = prefixes(path)
         print(f"second process, {name}: {counts[name]}", flush=True)
     if options.json:
