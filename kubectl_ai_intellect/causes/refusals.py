@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import NamedTuple
@@ -13,6 +14,8 @@ from kubectl_ai_intellect.state.events import Event
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.relations import Relation, near
 
+HOOK = re.compile(r'(failed calling webhook|admission webhook) "([^"]+)"')
+"""What became of a webhook's call. A webhook that answers now, whatever it says, can be called; and the other way round."""
 TOGETHER = timedelta(minutes=2)
 """Refusals this much older than the newest one tell of a fault that was mended since."""
 
@@ -46,10 +49,13 @@ def _standing(state: State, workload: Ref) -> Iterable[Refusal]:
     )  # fmt: skip
     newest = events[0].last if events else None
     seen: set[str] = set()
+    answered: dict[str, str] = {}
     for one in events:
         if newest and one.last and newest - one.last > TOGETHER:
             break
-        if one.message not in seen:
+        hook = HOOK.search(one.message)
+        said = answered.setdefault(hook.group(2), hook.group(1)) if hook else ""
+        if one.message not in seen and (hook is None or said == hook.group(1)):
             seen.add(one.message)
             yield Refusal(one.message, told(one))
     for at in places if not events else ():

@@ -73,8 +73,8 @@ def best(state: State, *, also: str = "") -> tuple[str, str, str]:
     return (roots[0].finding.cause, roots[0].finding.object.short, roots[0].finding.strength) if roots else ("", "", "")
 
 
-def refused(spec: str, message: str, more: str = "", **kinds: tuple[str, ...]) -> State:
-    return state_of(DEPLOYMENT.format(spec=spec) + REFUSED.format(message=message) + more, **kinds)
+def refused(spec: str, message: str, more: str = "", complete: tuple[str, ...] = ()) -> State:
+    return state_of(DEPLOYMENT.format(spec=spec) + REFUSED.format(message=message) + more, complete=complete)
 
 
 @pytest.mark.parametrize(
@@ -238,3 +238,59 @@ def test_addresses_in_a_question() -> None:
 )
 def test_a_client_that_hung_up_is_no_peer_that_fails(line: str, kinds: list[str]) -> None:
     assert [hit.kind for hit in digest([line.encode()]).of("connection-reset")] == kinds
+
+
+SERVER = """
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 5000}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, uid: w, labels: {app: web}}
+spec: {nodeName: n, containers: [{name: web, image: x, ports: [{containerPort: 5000}]}]}
+status:
+  phase: Running
+  conditions: [{type: Ready, status: "True"}]
+  containerStatuses: [{name: web, image: x, imageID: x, ready: true, restartCount: 0, containerID: "c://1", state: {running: {startedAt: "2026-01-01T11:00:00Z"}}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: shop, namespace: shop, uid: s, labels: {app: shop}}
+spec: {nodeName: n, containers: [{name: shop, image: x, env: [{name: URL, value: "http://web/"}]}]}
+status:
+  phase: Running
+  conditions: [{type: Ready, status: "True"}]
+  containerStatuses: [{name: shop, image: x, imageID: x, ready: true, restartCount: 0, containerID: "c://2", state: {running: {startedAt: "2026-01-01T11:00:00Z"}}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("* Running on http://127.0.0.1:5000", True),
+        ("* Running on all addresses (0.0.0.0)\n* Running on http://127.0.0.1:5000", False),
+        ("* Running on http://0.0.0.0:5000", False),
+        ("connected to redis, server listening on 127.0.0.1:6379 ok", False),
+    ],
+)
+def test_a_server_on_its_loopback_address(said: str, found: bool) -> None:
+    failing = "2026-01-01T11:59:50Z ERROR cannot GET http://web/: connection refused\n" * 3
+    state = state_of(SERVER, logs={"web/web": said, "shop/shop": failing}, complete=("EndpointSlice",))
+    assert (best(state)[0] == "app/listens-on-localhost") is found
+
+
+def test_a_webhook_that_answers_now_can_be_called() -> None:
+    older = REFUSED.format(
+        message='Internal error occurred: failed calling webhook "v.kyverno.svc": connection refused'
+    )
+    newer = REFUSED.format(message='admission webhook "v.kyverno.svc" denied the request: no latest tags').replace(
+        "e1", "e2"
+    )
+    spec = "{containers: [{name: web, image: x}]}"
+    state = state_of(
+        DEPLOYMENT.format(spec=spec) + older + newer.replace("11:59:00", "11:59:40"),
+        complete=("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"),
+    )
+    assert best(state)[0] in ("admission/webhook-denied", "admission/policy-denied")
