@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Object, dig
 from kubectl_ai_intellect.state.edits import By, Patch, Step, set_field
 from kubectl_ai_intellect.state.graph import State
-from kubectl_ai_intellect.state.pods import pod_spec, spec_path
+from kubectl_ai_intellect.state.pods import containers, pod_spec, spec_path
 from kubectl_ai_intellect.state.relations import workload_of
 
 WAKES = ("config-refused", "pod-stuck-creating")
@@ -110,6 +111,29 @@ def missing_keys(state: State, at: Ref, kind: str) -> list[Use]:
         if held is not None and keys_known(held) and use.key not in keys_of(held):
             lacking.append(use)
     return lacking
+
+
+_NOT_FOUND = re.compile(r'\b(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
+_NO_KEY = re.compile(r"couldn't find key (\S+) in (Secret|ConfigMap) [^/\s]+/([\w.-]+)", re.IGNORECASE)
+
+
+def told_missing(state: State, symptom: Symptom, kind: str) -> list[tuple[Use, Fact]]:
+    """What the kubelet looked for in vain, where we ourselves may not look; with the key, where only that lacks."""
+    pod = state.find(symptom.at)
+    if pod is None:
+        return []
+    words_of = [(each.name, each.waiting.get("message") or "") for each in containers(pod)]
+    waiting = [(words, field(pod, f"{name}: {words}")) for name, words in words_of if words]
+    said = [(one.message, told(one)) for one in state.events(symptom.at) if one.reason in ("Failed", "FailedMount")]
+    found: list[tuple[Use, Fact]] = []
+    for words, fact in (*waiting, *said):
+        gone, keyless = _NOT_FOUND.search(words), _NO_KEY.search(words)
+        name, key = (gone[2], None) if gone else (keyless[3], keyless[1]) if keyless else ("", None)
+        for use in uses(pod_spec(pod), symptom.at.namespace) if name else ():
+            unread = state.find(use.target) is None and not state.absent(use.target)
+            if unread and (use.target.kind, use.target.name) == (kind, name) and key in (None, use.key):
+                found.append((use if key else use._replace(key=""), fact))
+    return found
 
 
 def _events(state: State, symptom: Symptom, name: str) -> list[Fact]:
@@ -232,6 +256,24 @@ def _keyless(state: State, symptom: Symptom, kind: str, id: str) -> Iterator[Fin
         )  # fmt: skip
 
 
+def _unseen(state: State, symptom: Symptom, kind: str, *, keys: bool) -> Iterator[Finding]:
+    """The same two faults on the kubelet's word alone: the one who asks may not read the object."""
+    workload = workload_of(state, symptom.at)
+    for use, fact in [each for each in told_missing(state, symptom, kind) if bool(each[0].key) is keys][:1]:
+        name = use.target.name
+        says = (
+            f"{use.where} takes the key {use.key} of the {kind} {name}, and the kubelet finds no such key there"
+            if keys
+            else f"{workload.short} uses the {kind} {name} ({use.where}), and the kubelet finds none of that name"
+        )
+        mends = (Mend(f"Have somebody who may read it add the key {use.key} to the {kind} {name}"),) if keys else tuple(
+            _object_mends(state, workload, use, "", [use]))  # fmt: skip
+        yield Finding(
+            f"config/{kind.lower()}-{'key-' if keys else ''}missing", workload, "proved", says,
+            supports=(fact, field(workload, f"{use.where} names {kind} {name}")), mends=mends,
+        )  # fmt: skip
+
+
 @cause(
     "config/configmap-missing",
     *WAKES,
@@ -240,11 +282,13 @@ def _keyless(state: State, symptom: Symptom, kind: str, id: str) -> Iterator[Fin
 )
 def configmap_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
     yield from _gone(state, symptom, "ConfigMap", "config/configmap-missing")
+    yield from _unseen(state, symptom, "ConfigMap", keys=False)
 
 
 @cause("config/secret-missing", *WAKES, needs=NEEDS, holds=lambda state, at: bool(missing_objects(state, at, "Secret")))
 def secret_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
     yield from _gone(state, symptom, "Secret", "config/secret-missing")
+    yield from _unseen(state, symptom, "Secret", keys=False)
 
 
 @cause(
@@ -255,6 +299,7 @@ def secret_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
 )
 def configmap_key_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
     yield from _keyless(state, symptom, "ConfigMap", "config/configmap-key-missing")
+    yield from _unseen(state, symptom, "ConfigMap", keys=True)
 
 
 @cause(
@@ -262,3 +307,4 @@ def configmap_key_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
 )
 def secret_key_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
     yield from _keyless(state, symptom, "Secret", "config/secret-key-missing")
+    yield from _unseen(state, symptom, "Secret", keys=True)

@@ -32,7 +32,7 @@ _ENVIRONMENT: tuple[Rule, ...] = (
         _DECIDES,
         "keyerror",
         rf"keyerror: {_Q}{_VAR}{_E}",
-        context=r"environ|\bos\.py|getenv|decouple|settings|config|\benv\b",
+        context=r"environ|\bos\.py|<frozen os>|getenv|decouple|settings|config|\benv\b",
     ),
     rule(
         "missing-env",
