@@ -32,13 +32,25 @@ class Answered:
     recording: Recording
     status: str
     cause_right: bool
-    right: bool  # cause and object, or that nothing is wrong
+    right: bool  # cause and object, or that nothing is wrong, or that no such thing is there
     confidence: float
+    others: int  # further findings
 
     @property
     def control(self) -> bool:
         """A scenario with no root cause to find."""
         return self.recording.expect["status"] != "root_cause"
+
+    @property
+    def false_alarm(self) -> bool:
+        """A fault told of where there is none: as the verdict, or beside it where nothing else is broken either."""
+        expect = self.recording.expect
+        return self.control and (self.status == "root_cause" or (self.others > 0 and not expect.get("also")))
+
+    @property
+    def tempting(self) -> bool:
+        """A scenario made to tempt: healthy, recovered, a red herring, two faults, absent names, few rights."""
+        return self.recording.name.startswith(("controls/", "healthy/"))
 
 
 def answered(recording: Recording, change: Callable[[Case], Case]) -> Answered:
@@ -46,20 +58,28 @@ def answered(recording: Recording, change: Callable[[Case], Case]) -> Answered:
     expect = recording.expect
     verdict = report.get("verdict") or {}
     causes = expect.get("any_of") or [expect.get("cause")]
-    bare = {key: expect[key] for key in ("status", "cause", "any_of", "object") if key in expect}
+    bare = {key: expect[key] for key in ("status", "cause", "any_of", "object", "also") if key in expect}
+    status = verdict.get("status") or (report.get("answer") or {}).get("status", "nothing")
     return Answered(
         recording,
-        verdict.get("status", "no diagnosis"),
-        verdict.get("status") == expect["status"] and (expect["status"] != "root_cause" or verdict["cause"] in causes),
-        bool(verdict) and not judge(without_style(report), bare),
+        status,
+        status == expect["status"] and (expect["status"] != "root_cause" or verdict["cause"] in causes),
+        not judge(without_style(report), bare),
         verdict.get("confidence", 0.0),
+        len(report.get("findings") or ()),
     )
 
 
 def without_style(report: dict[str, Any]) -> dict[str, Any]:
-    """Status, cause and object alone: what the judge has to say of citations and commands is for the tests."""
-    keep = {key: report["verdict"].get(key) for key in ("status", "cause", "object", "missing")}
-    return {"kind": report["kind"], "verdict": {**keep, "chain": [{}], "missing": ["-"]}}
+    """Status, causes and objects alone: what the judge has to say of citations and commands is for the tests."""
+    if "verdict" not in report:
+        return report
+
+    def bare(verdict: dict[str, Any]) -> dict[str, Any]:
+        return {**{key: verdict.get(key) for key in ("status", "cause", "object")}, "chain": [{}], "missing": ["-"]}
+
+    found = [bare(each) for each in report.get("findings") or ()]
+    return {"kind": report["kind"], "verdict": bare(report["verdict"]), "findings": found}
 
 
 def main() -> None:
@@ -71,6 +91,9 @@ def main() -> None:
         answers = [answered(each, change) for each in found]
         print(f"{name:<16} {line(answers)}")
         results = results or answers
+    tempting = [each for each in results if each.tempting]
+    right = rate(sum(each.right for each in tempting), len(tempting))
+    print(f"\nhealthy, recovered, red herrings, two faults, absent names, few rights: {right}")
     print("\nconfidence, as recorded")
     for name, part in by_strength(results):
         print(f"  {name:<10} {rate(sum(each.right for each in part), len(part))}")
@@ -82,7 +105,7 @@ def main() -> None:
 def line(answers: Sequence[Answered]) -> str:
     roots = [each for each in answers if not each.control]
     controls = [each for each in answers if each.control]
-    alarms = sum(each.status == "root_cause" for each in controls)
+    alarms = sum(each.false_alarm for each in controls)
     open_ones = sum(each.status == "inconclusive" for each in roots)
     other = sum(not each.cause_right and each.status == "root_cause" for each in roots)
     return (

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.scenarios import judge as judging
 from tests.scenarios.judge import MendFailed, apply_fix, judge
+from tests.scenarios.runner import Healed
 
 EXPECT = {
     "status": "root_cause",
@@ -84,6 +86,71 @@ def test_healthy_has_no_cause_and_inconclusive_says_what_is_missing() -> None:
     assert judge(healthy, {"status": "healthy"}) == ["status 'healthy', and yet a cause: app/crash"]
     unsure = {"kind": "Diagnosis", "verdict": {"status": "inconclusive", "cause": None, "missing": []}}
     assert judge(unsure, {"status": "inconclusive"}) == ["inconclusive, and does not say what is missing"]
+
+
+def test_where_all_is_well_nothing_else_may_be_told_but_what_is_expected() -> None:
+    answer = {"kind": "Diagnosis", "verdict": {"status": "healthy"}, "findings": RIGHT["findings"]}
+    assert judge(answer, {"status": "healthy"}) == [
+        "a finding of workload/paused at Deployment/other, though all is well"
+    ]
+    assert judge(answer, {"status": "healthy", "also": EXPECT["also"]}) == []
+
+
+NOT_FOUND = {
+    "kind": "Answer",
+    "answer": {
+        "status": "not_found",
+        "text": "nothing is named carp",
+        "near": [{"kind": "Pod", "name": "cart"}],
+        "rows": [],
+    },
+}
+
+
+def test_a_table_and_a_name_that_is_not_there_are_judged() -> None:
+    expect = {"status": "not_found", "near": ["Pod/cart"], "words": ["carp"], "rows": 0}
+    assert judge(NOT_FOUND, expect) == []
+    assert judge(NOT_FOUND, {**expect, "near": ["Pod/other"]}) == ["does not offer Pod/other"]
+    assert judge(NOT_FOUND, {**expect, "rows": 2}) == ["0 rows instead of 2"]
+    assert judge(NOT_FOUND, {"status": "answered"}) == [
+        "status 'not_found' (nothing is named carp) instead of 'answered'"
+    ]
+    assert judge(RIGHT, expect)[0].startswith("a diagnosis (root_cause")
+    assert judge(NOT_FOUND, EXPECT)[0].startswith("a Diagnosis is expected")
+
+
+class Standing:
+    """A scenario whose pods are ready, and whose container starts again at some looks."""
+
+    def __init__(self, lasting: int, restarts: Sequence[int]) -> None:
+        self.namespace, self.healed, self.cluster, self.api = "n", Healed((), lasting), self, self
+        self.restarts = list(restarts)
+
+    def objects(self, kind: str, namespace: str) -> list[dict[str, Any]]:
+        if kind != "Pod":
+            return []
+        count = self.restarts.pop(0) if len(self.restarts) > 1 else self.restarts[0]
+        statuses = [{"name": "web", "restartCount": count}]
+        ready = [{"type": "Ready", "status": "True"}]
+        return [{"metadata": {"uid": "u", "name": "p"}, "spec": {"containers": []},
+                 "status": {"containerStatuses": statuses, "conditions": ready}}]  # fmt: skip
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time that passes by sleeping only."""
+    now = [0.0]
+    monkeypatch.setattr(judging.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(judging.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+
+@pytest.mark.usefixtures("clock")
+def test_what_starts_again_is_not_well_for_long() -> None:
+    assert judging.wait_healthy(Standing(5, [3]), 20) == []  # type: ignore[arg-type]
+    looping = Standing(5, [n // 8 for n in range(400)])
+    assert judging.wait_healthy(looping, 20) != []  # type: ignore[arg-type]
+    assert judging.ails(Standing(5, [0, 0, 0, 0, 1]))  # type: ignore[arg-type]
+    assert not judging.ails(Standing(5, [1]))  # type: ignore[arg-type]
 
 
 class Recorder:
