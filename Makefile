@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 SEEDS  ?= 200
 SCENARIOS ?= all
 
+# Processes that share the unit tests; 0 for none but pytest's own.
+WORKERS ?= auto
+
 # Compiled modules are kept, whatever the shell says: compiling all of them anew costs each command a second and a half.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -41,7 +44,7 @@ test-all: test  ## the same with every scenario staged (CI stages a share of the
 
 test-unit: setup  ## what needs neither cluster nor model file (under two minutes)
 	$(BIN)/python -m pytest -q -m "not controlplane and not realnode and not model and not bundle" \
-	  --cov --cov-report=term:skip-covered tests
+	  -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered tests
 
 test-model: setup-local  ## llama.cpp with real model files
 	$(BIN)/python -m pytest -q -m "model and not controlplane and not realnode and not bundle" tests
