@@ -46,7 +46,7 @@ def complete(words: Sequence[str], asking: Slots = ASKING) -> Reply:
         return _of_slot(action.words[at] if at < len(action.words) else "none", current, kubectl)
     if len(plain) == 1 and plain[0] in GROUPS and not forced:
         return _fitting((f"{name}\t{each.says}" for name, each in GROUPS[plain[0]][1].items()), current)
-    return _in_question(plain, current, kubectl, "-A" in before or "--all-namespaces" in before)
+    return _in_question(plain, current, kubectl)
 
 
 def _position(before: Sequence[str], asking: Slots) -> tuple[Action | None, list[str], bool]:
@@ -105,7 +105,7 @@ def _kubectl(before: Sequence[str], asking: Slots) -> Kubectl:
 def _first(current: str, kubectl: Kubectl) -> Reply:
     """Commands and kinds; anything else is a question, for which there is nothing to offer."""
     if "/" in current:
-        return _objects(current, kubectl, everywhere=False)
+        return _objects(current, kubectl)
     commands = [f"{name}\t{each.says}" for name, each in COMMANDS.items()]
     commands += [f"{name}\t{says}" for name, (says, _) in GROUPS.items()]
     kinds = _kinds(current, kubectl) if current else []
@@ -121,28 +121,28 @@ def _kinds(current: str, kubectl: Kubectl) -> list[str]:
     return [f"{each}/" for each in kubectl.complete("get") if "." in each]
 
 
-def _in_question(plain: Sequence[str], current: str, kubectl: Kubectl, everywhere: bool) -> Reply:
+def _in_question(plain: Sequence[str], current: str, kubectl: Kubectl) -> Reply:
     """Inside a question: KIND/NAME, or a name after a kind."""
     if "/" in current:
-        return _objects(current, kubectl, everywhere=everywhere)
+        return _objects(current, kubectl)
     kind = named(plain[-1]) if plain and len(plain[-1]) > 1 else None
     if kind is not None:
-        return _fitting(_names(kind.argument, kubectl, everywhere), current)
+        return _fitting(_names(kind.argument, kubectl), current)
     kinds = [f"{each.kind.lower()}/" for each in KNOWN.values() if each.group != "metrics.k8s.io"]
     return _fitting(dict.fromkeys(kinds) if current else (), current)
 
 
-def _objects(current: str, kubectl: Kubectl, *, everywhere: bool) -> Reply:
+def _objects(current: str, kubectl: Kubectl) -> Reply:
     word = current.partition("/")[0]
     kind: Resource | None = named(word) if "." not in word else None
-    names = _names(kind.argument if kind else word, kubectl, everywhere)
+    names = _names(kind.argument if kind else word, kubectl)
     return _fitting((f"{word}/{name}" for name in names), current)
 
 
-def _names(resource: str, kubectl: Kubectl, everywhere: bool) -> list[str]:
+def _names(resource: str, kubectl: Kubectl) -> list[str]:
     if resource.startswith("-"):
         return []
-    return kubectl.complete("get", *(["-A"] if everywhere else []), resource)
+    return kubectl.complete("get", resource)
 
 
 def _of_slot(slot: str, current: str, kubectl: Kubectl) -> Reply:

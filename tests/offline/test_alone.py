@@ -14,7 +14,7 @@ from tests.cluster.handle import Cluster
 from tests.offline import job, shop
 from tests.offline.isolated import Ran, Session, alone
 
-pytestmark = pytest.mark.controlplane
+pytestmark = [pytest.mark.controlplane, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture(scope="module")

@@ -148,7 +148,7 @@ def test_without_a_cluster(words: list[str], some: list[str], directive: int, mo
         (["-n", "shop", "po/ca"], ["po/cart"], "--request-timeout=10s -n=shop get pods"),
         (["why", "is", "pod", ""], ["cart", "checkout", "shop"], "get pods"),
         (["why", "is", "svc/s", "--al"], ["--all-namespaces"], ""),
-        (["why", "-A", "svc/s"], ["svc/shop"], "get -A services"),
+        (["why", "-A", "svc/s"], ["svc/shop"], "get services"),
         (["--", "scan", "deployment", "c"], ["cart", "checkout"], "get deployments"),
         (["why", "--kubeconfig", "/k", "--as", "eve", "-n", ""], ["cart", "checkout", "shop"], "--kubeconfig=/k --as=eve get --namespace"),
         (["certificates.cert-manager.io/s"], ["certificates.cert-manager.io/shop"], "get certificates.cert-manager.io"),
