@@ -102,7 +102,11 @@ class Loop:
         if not self.answering.passages:
             self.answering.retrieve()
         thinker = self.answering.thinker
-        return {"told": [f"asking {thinker.name}"] if thinker is not None and self.asks() else []}
+        return {
+            "told": [f"asking {thinker.name}; Ctrl-C for the answer without it"]
+            if thinker is not None and self.asks()
+            else []
+        }
 
     def asks(self) -> bool:
         """Whether there is a model, and something for it to decide."""

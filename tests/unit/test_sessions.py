@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from kubectl_ai_intellect.errors import UsageError
 from kubectl_ai_intellect.investigate.sessions import Sessions
 from kubectl_ai_intellect.report import Answer, Diagnosis, Report
 from tests.unit.paper import Paper
-from tests.unit.scripted_model import Scripted
+from tests.unit.scripted_model import Scripted, tells
 
 WRITER = textwrap.dedent("""
     import sys
@@ -147,9 +148,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ask(words: str, text: str, *, go_on: bool = False, choose: Any = None, model: Any = None) -> Report:
+def ask(
+    words: str, text: str, *, go_on: bool = False, choose: Any = None, model: Any = None, explain: bool = False
+) -> Report:
     options = Options(words=tuple(words.split()), forced=True, resume=go_on)
-    helper = Helper(model, False) if model else Helper()
+    helper = Helper(model, explain) if model else Helper()
     return ask_source(options, Paper(text, LOGS), lambda _: None, choose, helper=helper)
 
 
@@ -185,6 +188,19 @@ def test_a_model_is_told_what_went_before_and_how_they_differ() -> None:
     assert "Before: why is ledger failing Answer: " in said
     assert "has the node node-a; the ready Pod/ledger-1: node-b" in said
     assert "slot 0 is claimed" in said
+
+
+def test_a_model_explains_how_they_differ() -> None:
+    ask("why is ledger failing", LEDGER)
+    model = Scripted([], lambda asked: tells(
+        ("Pod/ledger-0 runs on node-a, the ready Pod/ledger-1 on node-b", [asked.name("E", "has the node")]),
+        ("Pod/ledger-9 runs on node-c instead of the node", [asked.name("E", "has the node")]),
+    ))  # fmt: skip
+    report = ask("and why only that pod?", LEDGER, go_on=True, model=model, explain=True)
+    assert isinstance(report, Diagnosis)
+    (sentence,) = re.findall(r"Pod/ledger-0 runs on node-a, .*?\]", report.verdict.explanation)
+    assert sentence == report.verdict.explanation
+    assert "Before: why is ledger failing Answer: " in model.asked[-1].text
 
 
 def test_a_question_that_names_something_else_leaves_the_last_one() -> None:

@@ -28,7 +28,9 @@ class Ground:
         """Every object that the answer names, as Kind/name."""
         told = [self.verdict.object, *self.verdict.affects, *(step.object for step in self.verdict.chain)]
         told += [each.object for each in self.evidence.values()]
-        return {each.short: each for each in told if each is not None and each.name}
+        quoted = [found for each in self.evidence.values() for found in _NAMED.findall(each.text)]
+        told += [ObjectRef(kind=kind, name=name) for kind, name in quoted]
+        return {each.short: each for each in reversed(told) if each is not None and each.name}
 
     def words(self, cites: Sequence[str]) -> str:
         """All the text that a sentence with these citations may take its numbers from."""

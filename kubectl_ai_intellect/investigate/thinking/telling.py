@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 
 from kubectl_ai_intellect.gateway.protocol import ModelError
@@ -19,6 +20,8 @@ from kubectl_ai_intellect.state.graph import State
 EXPLAINING = 360
 """Tokens of an explanation at most."""
 CITABLE = 9
+
+_NUMBER = re.compile(r"E\d+")
 
 Say = Callable[[str], None]
 
@@ -73,7 +76,7 @@ def _ask(thinker: Thinker, report: Diagnosis, citable: list[Evidence], told: _To
 
 def _turn(thinker: Thinker, report: Diagnosis, citable: list[Evidence]) -> list[Line]:
     verdict = report.verdict
-    lines = [] if thinker.steps else [Line(f"Question: {flat(report.question)}", OURS)]
+    lines = [] if thinker.steps else [Line(f"Question: {flat(report.question)}", OURS), *_before(report)]
     if verdict.object is not None:
         where = f"{verdict.cause or 'outside the catalogue'} at {verdict.object.short}"
         lines.append(Line(flat(f"The verdict: {verdict.title} ({where})", 300), OURS))
@@ -92,9 +95,16 @@ def _turn(thinker: Thinker, report: Diagnosis, citable: list[Evidence]) -> list[
     return [*lines, ours("Explain.")]
 
 
+def _before(report: Diagnosis) -> list[Line]:
+    after = report.after
+    return [Line(flat(f"Before: {after.question} Answer: {after.answer}"), 95)] if after else []
+
+
 def _citable(report: Diagnosis) -> list[Evidence]:
     """The evidence of the verdict; where there is no verdict, all of it."""
     own = {name for step in report.verdict.chain for name in step.evidence}
+    compared = {name for text in (report.after.differences if report.after else ()) for name in _NUMBER.findall(text)}
+    own |= compared if own else set()
     chosen = [each for each in report.evidence if each.id in own] if own else report.evidence
     return chosen[:CITABLE]
 
