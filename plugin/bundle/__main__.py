@@ -6,6 +6,7 @@ python -m plugin.bundle        # what `make dist` runs
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import shutil
@@ -57,12 +58,21 @@ def freeze(staged: Path, work: Path, all_variants: bool) -> Path:
         "INTELLECT_TREE": str(staged),
         "INTELLECT_LLAMA": str(unpacked),
         "INTELLECT_REPORT": str(work / "collected.json"),
+        # Before the checkout, which is installed in this environment as well.
+        "PYTHONPATH": os.pathsep.join([str(staged), str(unpacked)]),
         "PYTHONHASHSEED": "0",
         "SOURCE_DATE_EPOCH": str(source_time()),
     }
     command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level=WARN"]
     places = ["--workpath", str(work / "pyinstaller"), "--distpath", str(work / "frozen")]
     subprocess.run([*command, *places, str(ROOT / "plugin/bundle/intellect.spec")], check=True, env=given, cwd=work)
+    stray = [
+        source
+        for name, source, _ in json.loads((work / "collected.json").read_text())
+        if name.startswith((tree.PACKAGE, "llama_cpp")) and not Path(source).is_relative_to(work)
+    ]
+    if stray:
+        raise SystemExit(f"not from the staged package: {stray[0]}")
     return work / "frozen" / "kubectl-intellect"
 
 
