@@ -190,6 +190,23 @@ def test_a_secret_that_could_not_be_listed_is_not_called_missing() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ('secret "db" not found', "config/secret-missing"),
+        ("couldn't find key token in Secret shop/db", "config/secret-key-missing"),
+    ],
+)
+def test_the_kubelets_word_counts_where_the_secret_may_not_be_read(message: str, cause: str) -> None:
+    text = crashing(
+        "env: [{ name: T, valueFrom: { secretKeyRef: { name: db, key: token } } }]",
+        status=waiting("CreateContainerConfigError", message),
+    ).replace("lastState: { terminated", "was: { terminated")
+    assert root(state_of(text, forbidden=["Secret"])).cause == cause
+    other = text.replace("db", "other").replace("name: other, key", "name: db, key")
+    assert cause not in {each.cause for each in found(state_of(other, forbidden=["Secret"]))}
+
+
 def test_keys_are_compared_and_an_optional_one_is_none_of_our_business() -> None:
     there = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: c, namespace: shop }\ndata: { PAYMENT_URL: b }"
     env = "env: [{ name: P, valueFrom: { configMapKeyRef: { name: c, key: PAYMENTS_URL%s } } }]"

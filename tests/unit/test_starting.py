@@ -138,3 +138,31 @@ def test_an_evicted_pod_that_was_replaced_lies_behind() -> None:
 def test_who_made_a_pod_that_is_gone(name: str, maker: str | None) -> None:
     found = maker_of(state_of(DEPLOYMENT), name)
     assert (found.name if found else None) == maker
+
+
+JOB = """
+apiVersion: batch/v1
+kind: Job
+metadata: { name: import, namespace: shop, uid: j1, creationTimestamp: "2026-01-01T11:00:00Z" }
+spec: { backoffLimit: 4 }
+status: { startTime: "2026-01-01T11:00:00Z", conditions: [{ type: %s, status: "True" }] }
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: import-x2x4q
+  namespace: shop
+  uid: p1
+  creationTimestamp: "2026-01-01T11:00:00Z"
+  ownerReferences: [{ apiVersion: batch/v1, kind: Job, name: import, uid: j1, controller: true }]
+spec: { nodeName: n1, restartPolicy: Never, containers: [{ name: import, image: import:1 }] }
+status:
+  phase: Failed
+  containerStatuses:
+    - { name: import, ready: false, restartCount: 0, state: { terminated: { exitCode: 1, reason: Error } } }
+"""
+
+
+def test_a_try_that_failed_is_history_once_its_job_is_complete() -> None:
+    assert [each.kind for each in derive(state_of(JOB % "Complete"))] == []
+    assert "container-restarting" in {each.kind for each in derive(state_of(JOB % "Failed"))}
