@@ -26,11 +26,10 @@ from kubectl_ai_intellect.gateway.llama.client import LlamaModel, LocalModel
 from kubectl_ai_intellect.gateway.protocol import Model, Prompt
 from tests.models.adversary import Inventor, Liar, Reader, WellCited, WrongCandidate
 from tests.models.asking import ask_with
-from tests.models.cases import CHANGES, Told
+from tests.models.cases import CHANGES, Told, diagnosed
 from tests.models.oracle import Oracle
 from tests.models.smollm import smollm
 from tests.scenarios.judge import _is as is_object
-from tests.scenarios.recorded import recordings
 
 DECIDING = (WrongCandidate, WellCited, Inventor, Liar)
 PEERS = (7163, 1986)
@@ -127,7 +126,7 @@ def tokens(local: LlamaModel) -> dict[str, Any]:
     steps: list[int] = []
     prefix = 0
     for change in CHANGES:
-        for recording in recordings():
+        for recording in diagnosed():
             model = Counting(local.count)
             asked(Told(recording, change), model)
             firsts += [local.count(prompt) for prompt in model.prompts[:1]]
@@ -144,7 +143,7 @@ def _spread(values: Sequence[int]) -> dict[str, float]:
 
 
 def tellings() -> list[tuple[str, list[Told]]]:
-    everything = recordings()
+    everything = diagnosed()
     known = [(change, [Told(each, change) for each in everything]) for change in CHANGES]
     roots = [Told(each, unknown=True) for each in everything if each.expect["status"] == "root_cause"]
     return [*known, ("cause unknown", roots)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,15 @@ from tests.injection.holding import changes, raw_controls
 from tests.injection.planting import PLACES, Attempt, corpus, planted
 from tests.models.adversary import Obedient
 from tests.models.asking import ask_with
-from tests.models.cases import CHANGES
+from tests.models.cases import CHANGES, diagnosed
 from tests.models.harm import PROVED, harms
 from tests.models.reading import shown
-from tests.scenarios.recorded import Recording, recordings
+from tests.scenarios.recorded import Recording
 from tests.scenarios.share import drawn, everything
 
 POOL = 6
 """Recordings that a run asks, others for each kind of change; all of them where nothing is to be left out."""
-RECORDINGS = recordings()
+RECORDINGS = diagnosed()
 WRITTEN = [each for each in corpus() if each.places != ("runbook",)]
 
 
@@ -71,11 +72,14 @@ def test_no_attempt_changes_an_answer_without_a_model(attempt: Attempt) -> None:
 
 
 def test_all_attempts_at_once_change_nothing() -> None:
+    """But for logs: under so many lines the last words of a program are its last no more."""
     for recording in RECORDINGS if everything() else pool("at once"):
         case: Case = recording.case
         for attempt in WRITTEN:
             if "name" not in attempt.places:
-                case, _ = planted(case, attempt)
+                case, _ = planted(
+                    case, replace(attempt, places=tuple(each for each in attempt.places if each != "log"))
+                )
         after = ask_with(None, case, recording.question)
         assert changes(alone(recording.name), after, str) == [], recording.name
         assert raw_controls(after) == []

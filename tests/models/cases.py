@@ -60,9 +60,14 @@ class Told:
             known.update(before)
 
 
+def diagnosed() -> list[Recording]:
+    """The recordings that are answered with a diagnosis; the controls among the scenarios are not a model's matter."""
+    return [each for each in recordings() if not each.name.startswith("controls/")]
+
+
 def share(kind: str, count: int, *changes: str, unknown: bool = False) -> list[Told]:
     """Some of the recordings, others for each kind; all of them where a run is to leave nothing out."""
-    found = [each for each in recordings() if not unknown or each.expect["status"] == "root_cause"]
+    found = [each for each in diagnosed() if not unknown or each.expect["status"] == "root_cause"]
     all_of_them = [Told(each, change, unknown) for each in found for change in changes]
     if everything():
         return all_of_them
@@ -70,4 +75,4 @@ def share(kind: str, count: int, *changes: str, unknown: bool = False) -> list[T
     return [each for each in all_of_them if each.name in names]
 
 
-__all__ = ["CHANGES", "Told", "share"]
+__all__ = ["CHANGES", "Told", "diagnosed", "share"]

@@ -29,9 +29,9 @@ from kubectl_ai_intellect.gateway.llama.client import LlamaModel, LocalModel
 from kubectl_ai_intellect.gateway.protocol import ModelError
 from tests.models import random_weights
 from tests.models.asking import ask_with
-from tests.models.cases import Told
+from tests.models.cases import Told, diagnosed
 from tests.models.harm import harms
-from tests.scenarios.recorded import Recording, recordings
+from tests.scenarios.recorded import Recording
 from tests.scenarios.share import drawn
 
 WAYS = (("as recorded", True), ("logs forbidden", False), ("events expired", False), ("neither", False))
@@ -53,7 +53,7 @@ class Tally:
 
 @cache
 def _known() -> dict[str, Recording]:
-    return {each.name: each for each in recordings()}
+    return {each.name: each for each in diagnosed()}
 
 
 def told(seed: int, names: Sequence[str]) -> list[Told]:
@@ -140,7 +140,7 @@ def all_runs(seeds: Sequence[int], names: Sequence[str], jobs: int) -> list[Tall
 
 def some(count: int) -> list[str]:
     """As many scenarios, the same in every run; those with logs, in which most can be lost."""
-    names = [each.name for each in recordings() if any(log.text for log in each.case.logs)]
+    names = [each.name for each in diagnosed() if any(log.text for log in each.case.logs)]
     return sorted(drawn(names, count, "chaos"))
 
 
@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--scenarios", default="all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
     options = parser.parse_args()
-    names = [each.name for each in recordings()] if options.scenarios == "all" else some(int(options.scenarios))
+    names = [each.name for each in diagnosed()] if options.scenarios == "all" else some(int(options.scenarios))
     began = time.monotonic()
     tallies = all_runs(range(options.first, options.first + options.seeds), names, options.jobs)
     outcomes = sum((each.outcomes for each in tallies), Counter())
