@@ -16,7 +16,7 @@ from kubectl_ai_intellect.causes.symptoms.asked import refused, unmatched
 from kubectl_ai_intellect.investigate.connected import connected
 from kubectl_ai_intellect.investigate.further import further
 from kubectl_ai_intellect.investigate.reading import Reader, quiet_logs
-from kubectl_ai_intellect.investigate.scope import Scope, focus, latent, resting
+from kubectl_ai_intellect.investigate.scope import LATENT, Scope, focus, latent, resting
 from kubectl_ai_intellect.kube.source import Read
 from kubectl_ai_intellect.question.vocabulary import MISSED
 from kubectl_ai_intellect.report import StepRecord
@@ -61,9 +61,7 @@ class Desk:
         told = f"{self.question} {self.pasted}"
         self.symptoms = [*derive(self.known), *unmatched(self.known, self.question), *refused(self.known, told)]
         self.focus = focus(self.known, self.symptoms, self.scope)
-        if not self.focus and self.looked_at_custom and self.scope.target is not None:
-            self.focus = connected(self.known, self.symptoms, self.scope.target, self.words)
-            self.beside = bool(self.focus)
+        self.beside = not self.focus and self._look_beside()
         self.assessment = assess(self.known, self.symptoms, causes(), self.focus)
         if not self.assessment.roots or self.scope.target is None:
             quiet = latent(self.symptoms, self.scope)
@@ -81,6 +79,15 @@ class Desk:
                 (*self.assessment.advice, *second.advice, *(root.finding for root in asleep)),
             )
 
+    def _look_beside(self) -> bool:
+        """A target without symptoms: those of its kin and of what it calls; the latent ones only after all else."""
+        if self.scope.target is None:
+            return False
+        found = connected(self.known, self.symptoms, self.scope.target, self.words)
+        loud = [each for each in found if each.kind not in LATENT]
+        self.focus = loud or (found if self.looked_at_custom else [])
+        return bool(self.focus)
+
     def _asleep(self, root: Root) -> bool:
         """Whether it only rests, and nobody misses it: worth a word, and no fault."""
         rests = all(resting(self.known, symptom, self.scope) for symptom in root.explains)
@@ -96,7 +103,7 @@ class Desk:
             far = sources(self.known, self.symptoms, near)
             reads = [read for read in wanted(self.known, far, causes()) if read not in self.asked]
         # A whole scope may hold a second fault that only a log tells of; one object is decided once it is.
-        if not reads and not self.looked_at_quiet and (self.scope.target is None or not self._decided()):
+        if not reads and not self.looked_at_quiet and (self.scope.target is None or self.beside or not self._decided()):
             self.looked_at_quiet = True
             reads = [read for read in quiet_logs(self.known, self.scope) if read not in self.asked]
         if not reads and not self.looked_further:
