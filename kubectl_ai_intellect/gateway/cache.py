@@ -61,7 +61,8 @@ class AnswerCache:
 
     def _connected(self) -> sqlite3.Connection:
         private(self._file.parent)
-        os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
+        if not self._file.exists():  # closing a file that SQLite has open here would drop this process's locks on it
+            os.close(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600))
         db = sqlite3.connect(self._file, timeout=2, check_same_thread=False, isolation_level=None)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("CREATE TABLE IF NOT EXISTS answers(key TEXT PRIMARY KEY, at REAL, value TEXT)")
