@@ -44,7 +44,7 @@ def opened(cluster: Cluster) -> None:
 
 
 def closed(cluster: Cluster) -> None:
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=false", check=False)
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--wait=true", "--ignore-not-found", timeout=120)
 
 
 def home(directory: Path, cluster: Cluster, kubeconfig: Path | None = None) -> dict[str, str]:
