@@ -53,8 +53,11 @@ def freeze(staged: Path, work: Path, all_variants: bool) -> Path:
     shutil.rmtree(unpacked, ignore_errors=True)
     with zipfile.ZipFile(llama_wheel) as archive:
         archive.extractall(unpacked)
+    # Where it is part of no package, whose directory would be searched before all others.
+    start = Path(shutil.copy(ROOT / "plugin/bundle/start.py", work / "start.py"))
     given = {
         **os.environ,
+        "INTELLECT_START": str(start),
         "INTELLECT_TREE": str(staged),
         "INTELLECT_LLAMA": str(unpacked),
         "INTELLECT_REPORT": str(work / "collected.json"),
