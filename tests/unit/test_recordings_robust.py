@@ -44,8 +44,14 @@ def softened(before: dict[str, Any], after: dict[str, Any]) -> str:
     return f"{was} became {now}, as if proved" if sure else ""
 
 
+SLIPS = ("controls/replaced-pod-", "controls/typo-in-name")
+"""Their questions hold a name that is like another's: it would not be like that one's new name."""
+
+
 @some("renamed", 24)
 def test_other_names(recording: Recording) -> None:
+    if recording.name.startswith(SLIPS):
+        pytest.skip("its question holds a name that is only like the one meant")
     if addresses(recording.question):
         pytest.skip("the address that is asked about stands in no object, so it is not renamed with them")
     case, name = renamed(recording.case)
