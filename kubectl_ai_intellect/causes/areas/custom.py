@@ -73,8 +73,8 @@ def _words(state: State, symptom: Symptom) -> Iterator[tuple[str, Fact]]:
 def version_missing(state: State, symptom: Symptom) -> Iterable[Finding]:
     for words, fact in _words(state, symptom):
         match = _NO_KIND.search(words)
-        if match is None:
-            continue
+        if match is None or (symptom.kind == "scaler-blind" and "metrics.k8s.io" in match.group()):
+            continue  # an aggregated API that does not answer is no custom kind
         at = workload_of(state, symptom.at) if symptom.at.part else symptom.at
         kind, version = match.group("kind") or "", match.group("version") or ""
         what = f"{kind} in {version}" if kind else (match.group("plural") or match.group("go") or "")
