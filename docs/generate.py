@@ -1,6 +1,6 @@
 """Write what of the documentation comes from the program itself: help texts, settings, the JSON schema.
 
-    python docs/generate.py          write docs/commands.md, docs/configuration.md and docs/schema.json
+    python docs/generate.py [DIR]    write commands.md, configuration.md and schema.json, here or into DIR
 
 A test compares the files with what this would write, so that help and documentation cannot drift apart.
 """
@@ -12,6 +12,7 @@ import contextlib
 import io
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,7 @@ def schema() -> str:
 
 
 if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     for name, text in files().items():
-        (HERE / name).write_text(text, "utf-8")
-        print(f"wrote docs/{name}")
+        (target / name).write_text(text, "utf-8")
+        print(f"wrote {name}")

@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from kubectl_ai_intellect.kube.case import Case, RecordedList, RecordedLog, share
@@ -76,10 +76,21 @@ def shifted(case: Case, by: timedelta) -> Case:
 
 
 def without_events(case: Case) -> Case:
-    """As after an hour: the events have expired."""
+    """As after an hour: the events have expired, so that no pod without one is young."""
     return replace(case, lists=tuple(
-        replace(entry, items=()) if (entry.group, entry.kind) in EVENTS else entry for entry in case.lists
+        replace(entry, items=()) if (entry.group, entry.kind) in EVENTS
+        else replace(entry, items=tuple(map(_older, entry.items))) if entry.kind == "Pod" else entry
+        for entry in case.lists
     ))  # fmt: skip
+
+
+def _older(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same pod, made two hours earlier."""
+    made = str(pod["metadata"].get("creationTimestamp") or "")
+    if not made:
+        return pod
+    before = datetime.fromisoformat(made) - timedelta(hours=2)
+    return {**pod, "metadata": {**pod["metadata"], "creationTimestamp": before.strftime("%Y-%m-%dT%H:%M:%SZ")}}
 
 
 def without_logs(case: Case) -> Case:

@@ -297,8 +297,12 @@ def test_a_file_of_somebody_elses_stays(path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shells_script_is_one_for_that_shell(shell: str, path: Path, kubectl: Script) -> None:
+def test_a_shells_script_is_one_for_that_shell(
+    shell: str, path: Path, kubectl: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     kubectl("true")
+    for name in ("argv", "executable"):  # an installed package brings the shim along, beside its program
+        monkeypatch.setattr(sys, name, [str(tmp_path / "x")] if name == "argv" else str(tmp_path / "python"))
     with pytest.raises(IntellectError, match="completion install"):
         install.script(shell)
     install.install(path)

@@ -61,7 +61,7 @@ def terms(patch: dict[str, Any]) -> list[str]:
     for operation in patch.get("operations") or ():
         names = [part for part in operation["path"].split("/") if part and not part.isdigit() and part != "-"]
         fields = [re.escape(name) for name in names if name not in STRUCTURE]
-        found += fields[-2:]
+        found += [patch["object"]["kind"]] if "data" in names else fields[-2:]  # a key's name is anybody's
     return found
 
 

@@ -87,11 +87,18 @@ def _superseded(state: State, pod: Object) -> bool:
         return False
     if owner.kind == "Job":
         job = state.find(owner)
-        return job is not None and ((job.condition("Complete") or {}).get("status") == "True" or outlived(state, job))
+        if job is not None:
+            return (job.condition("Complete") or {}).get("status") == "True" or outlived(state, job)
     siblings = [other for other in state.all("Pod", pod.ref.namespace) if owner in owner_refs(state, other.ref)]
+    if owner.kind == "Job":  # its own word could not be read: a later try that succeeded says as much
+        return any(phase(other) == "Succeeded" and _later(other, pod) for other in siblings)
     alive = [other for other in siblings if is_ready(other)]
     wanted = (state.find(owner) or pod).spec.get("replicas", 1)
     return len(alive) >= int(wanted or 0)
+
+
+def _later(one: Object, other: Object) -> bool:
+    return one.created is not None and other.created is not None and one.created > other.created
 
 
 def outlived(state: State, job: Object) -> bool:

@@ -57,7 +57,8 @@ def _placed(state: State, pod: Object) -> str:
     if pulls is not None and pulls.reason == "Pulling" and state.within(pulls.last, seconds=PULLING.total_seconds()):
         image = pulls.message.split('"')[1] if pulls.message.count('"') >= 2 else "its image"
         return f"is pulling {image}, for {_span(state, pulls.first)}"
-    young = pod.created is not None and state.now - pod.created <= SILENCE
+    patience = SILENCE if told else SETTLING  # with no event at all nobody says that it is on its way
+    young = pod.created is not None and state.now - pod.created <= patience
     return f"is being created, for {_span(state, pod.created)}" if young else ""
 
 
