@@ -227,7 +227,7 @@ def wait_healthy(settled: Settled, timeout: float = 120) -> list[str]:
 
 def ails(settled: Settled) -> bool:
     """Whether it is unwell: now, or, where being well must last, at some moment of as long a time."""
-    deadline = time.monotonic() + settled.healed.lasting
+    deadline = time.monotonic() + max(settled.healed.lasting, FLAPPING_S)
     starts = restarts(settled)
     while True:
         before, starts = starts, restarts(settled)
