@@ -18,6 +18,8 @@ Diagnosis = Mapping[str, Any]
 
 ANSWERS = ("answered", "declined", "not_found")
 """How an answer stands that is no diagnosis."""
+FLAPPING_S = 20
+"""How long a crash loop may look well between two restarts."""
 SHELL_WORDS = {"|", "||", "&", "&&", ";", ">", ">>", "<", "<<"}
 
 
