@@ -17,23 +17,43 @@ class Relay:
         self._listener = listener
         self._dial = dial
         self.connections = 0
+        self._carrying: dict[threading.Thread, tuple[socket.socket, socket.socket]] = {}
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for thread, ends in list(self._carrying.items()):
+            for end in ends:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
 
     def _serve(self) -> None:
         while True:
             try:
                 near, _ = self._listener.accept()
-                far = self._dial()
             except OSError:
                 return
+            try:
+                far = self._dial()
+            except OSError:
+                near.close()
+                continue
             self.connections += 1
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_pumped, args=(one, other), daemon=True).start()
+            thread = threading.Thread(target=self._carry, args=(near, far), daemon=True)
+            self._carrying[thread] = (near, far)
+            thread.start()
+
+    def _carry(self, near: socket.socket, far: socket.socket) -> None:
+        """Both ways until both ends are done, then nothing is left open."""
+        with near, far:
+            back = threading.Thread(target=_pumped, args=(far, near), daemon=True)
+            back.start()
+            _pumped(near, far)
+            back.join()
+        self._carrying.pop(threading.current_thread(), None)
 
 
 def _pumped(source: socket.socket, into: socket.socket) -> None:
