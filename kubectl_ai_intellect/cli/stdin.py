@@ -36,8 +36,9 @@ class Piped:
 
     def text(self) -> str:
         """What came; empty where nothing did in time."""
-        wait = WHOLE_S if self.expected else max(0.0, self._begun + FIRST_S - time.monotonic())
-        if self._first.wait(wait):
+        if self.expected:
+            self._ended.wait()
+        elif self._first.wait(max(0.0, self._begun + FIRST_S - time.monotonic())):
             self._ended.wait(WHOLE_S)
         return b"".join(self._parts).decode(errors="replace")
 

@@ -92,7 +92,7 @@ def confirm(report: Diagnosis, checks: Iterable[Check], title: str, run: Run) ->
                        finding=clean(redact(finding)), ms=int((time.monotonic() - begun) * 1000))
         )  # fmt: skip
         if line and at is not None:
-            number = f"E{len(report.evidence) + 1}"
+            number = f"E{max((int(each.id[1:]) for each in report.evidence), default=0) + 1}"
             report.evidence.append(Evidence(id=number, object=at, command=str(command),
                                             text=clean(redact(f"your runbook expects this: {line}"))))  # fmt: skip
 

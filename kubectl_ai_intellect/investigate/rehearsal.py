@@ -51,7 +51,7 @@ class Rehearsal:
         state = self._laid_over(self.reader.start(Scope(self.namespace)))
         symptoms = list(self._expected(state))
         register = {
-            id: each for id, each in causes().items() if each.holds is not None or "refused" in str(each.explains)
+            id: each for id, each in causes().items() if each.holds is not None or "create-refused" in each.explains
         }
         for _ in range(ROUNDS):
             reads = wanted(state, symptoms, register)

@@ -84,7 +84,7 @@ def test_a_selector_that_was_to_be_changed_is_known_from_the_words() -> None:
     state = state_of(SELECTED)
     (symptom,) = refused(state, f"why does apply say: {REFUSED}")
     (found,) = findings(state, "workload/selector-immutable", symptom)
-    assert (found.object.short, found.strength) == ("Deployment/web", "proved")
+    assert (found.object.short, found.strength) == ("Deployment/web", "likely")
     assert "app=web" in found.says
     assert list(refused(state, REFUSED.replace('"web"', '"other"'))) == []
     assert list(refused(state, 'The Deployment "web" is invalid: spec.replicas: Invalid value: -1')) == []

@@ -70,6 +70,7 @@ def selector_immutable(state: State, symptom: Symptom) -> Iterable[Finding]:
     if told is None:
         return
     words, fact = told
+    sure = "proved" if words else "likely"  # the question's word alone is no proof
     mismatch = "does not match template" in words
     selector = dig(found.spec, "selector", "matchLabels", otherwise={}) if found is not None else {}
     has = ", ".join(f"{key}={value}" for key, value in sorted(selector.items()))
@@ -79,7 +80,7 @@ def selector_immutable(state: State, symptom: Symptom) -> Iterable[Finding]:
     if found is not None and has and not mismatch:
         labels = ", ".join(f"{key}={value}" for key, value in sorted(pod_labels(found).items()))
         facts.append(field(found, f"spec.selector.matchLabels is {has}; the template has labels {labels}"))
-    yield Finding("workload/selector-immutable", symptom.at, "proved", says, supports=tuple(facts),
+    yield Finding("workload/selector-immutable", symptom.at, sure, says, supports=tuple(facts),
                   mends=tuple(_ways_round(symptom.at, has, mismatch)), weight=0.6)  # fmt: skip
 
 

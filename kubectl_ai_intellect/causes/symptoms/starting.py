@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from kubectl_ai_intellect.kube.source import Object, dig
+from kubectl_ai_intellect.kube.source import Object, dig, when
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import containers, is_finished, is_ready, phase
 from kubectl_ai_intellect.state.relations import pods_of
@@ -64,9 +64,12 @@ def _placed(state: State, pod: Object) -> str:
 
 def _warming(state: State, pod: Object) -> str:
     """Running, and not ready for the first seconds or before its readiness is even asked for."""
-    for each in containers(pod):
-        if each.role == "init" or each.ready:
-            continue
+    unready = [each for each in containers(pod) if each.role != "init" and not each.ready]
+    if not unready:  # what keeps the pod back is not its containers: a gate, a node that is silent
+        turned = when((pod.condition("ContainersReady") or {}).get("lastTransitionTime"))
+        fresh = turned is not None and state.now - turned <= FIRST
+        return "has begun and is not ready yet" if fresh else ""
+    for each in unready:
         wait = dig(each.spec, "readinessProbe", "initialDelaySeconds", otherwise=0)
         fresh = each.started is not None and state.now - each.started <= FIRST + timedelta(seconds=int(wait))
         told_off = any(one.reason == "Unhealthy" for one in state.events(each.ref))
