@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubectl_ai_intellect.cli.doctor import doctor, is_doctor
-from kubectl_ai_intellect.cli.flags import Options, parse
+from kubectl_ai_intellect.cli.flags import Options, colored, parse
 from kubectl_ai_intellect.errors import UsageError
 
 HELP = """Ask your cluster what is wrong: root cause, proof and fix, on the current kubeconfig context.
@@ -135,11 +135,6 @@ def shown(report: Any, options: Options) -> None:
     from kubectl_ai_intellect.render import render
 
     render(report, options.output, width=None, color=colored(options), verbose=options.verbose, stream=sys.stdout)
-
-
-def colored(options: Options) -> bool:
-    allowed = options.color == "auto" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    return options.color == "always" or allowed
 
 
 def telling(options: Options) -> tuple[Callable[[str], None], Callable[[], None]]:

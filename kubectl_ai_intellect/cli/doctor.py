@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Sequence
 
-from kubectl_ai_intellect.cli.flags import Options, parse
+from kubectl_ai_intellect.cli.flags import Options, colored, parse
 from kubectl_ai_intellect.errors import IntellectError, UsageError
 
 HELP = """Check what an answer needs: kubeconfig, API server, rights, model, embedder, index, disk, memory, clock, versions.
@@ -94,13 +92,9 @@ def _checked(options: Options) -> int:
         print(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True), end="")
     else:
         from kubectl_ai_intellect.doctor.text import lines
-        from kubectl_ai_intellect.render.terminal import Paper
+        from kubectl_ai_intellect.render import paper_of
 
-        tty = sys.stdout.isatty()
-        color = options.color == "always" or (options.color == "auto" and tty and not os.environ.get("NO_COLOR"))
-        width = shutil.get_terminal_size((100, 24)).columns if tty else 100
-        paper = Paper(min(max(width, 40), 120), color, "utf" in (sys.stdout.encoding or "ascii").lower())
-        print("\n".join(lines(checks, paper)))
+        print("\n".join(lines(checks, paper_of(sys.stdout, colored(options)))))
     if worst(checks) != "failed":
         return 0
     sys.stdout.flush()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -161,6 +163,12 @@ def _checked(options: Options) -> Options:
     return replace(options, output=form)
 
 
+def colored(options: Options) -> bool:
+    """Whether standard output is to be coloured."""
+    allowed = options.color == "auto" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    return options.color == "always" or allowed
+
+
 def _must_select(text: str) -> None:
     from kubectl_ai_intellect.state.selectors import parsed
 
@@ -183,4 +191,4 @@ def duration(text: str, flag: str) -> timedelta:
     return timedelta(seconds=sum(float(number) * units[unit] for number, unit in parts))
 
 
-__all__ = ["FORMS", "Options", "duration", "parse"]
+__all__ = ["FORMS", "Options", "colored", "duration", "parse"]

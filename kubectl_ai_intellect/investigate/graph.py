@@ -22,8 +22,6 @@ from kubectl_ai_intellect.investigate.desk import PROBES, Desk
 from kubectl_ai_intellect.kube.refs import Ref, group_of
 from kubectl_ai_intellect.report import Answer, Diagnosis, Report
 
-for _name in ("LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2", "LANGSMITH_TRACING_V2", "LANGCHAIN_TRACING"):
-    os.environ[_name] = "false"  # nothing phones home, whatever the user's shell says
 for _name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
     os.environ.setdefault(_name, "1")
 

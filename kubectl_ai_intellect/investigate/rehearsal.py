@@ -9,6 +9,7 @@ asked whether it would hold.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,7 +25,7 @@ from kubectl_ai_intellect.investigate.reading import Reader
 from kubectl_ai_intellect.investigate.scope import Scope
 from kubectl_ai_intellect.kube.refs import KNOWN, Ref, group_of
 from kubectl_ai_intellect.kube.source import Fetched, Object, Read, get_of, list_of
-from kubectl_ai_intellect.report import SEVERITIES, ChainStep, Diagnosis, Fix, ObjectRef, Verdict
+from kubectl_ai_intellect.report import SEVERITIES, ChainStep, Diagnosis, Fix, ObjectRef, Usage, Verdict
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import pod_spec
 from kubectl_ai_intellect.state.relations import WORKLOADS
@@ -46,6 +47,8 @@ class Rehearsal:
     attempt: Try | None = None  # None: a case, which has no server to ask
     refusals: dict[Ref, str] = field(default_factory=dict[Ref, str])
     not_asked: list[str] = field(default_factory=list[str])
+    attempts: int = 0
+    began: float = field(default_factory=time.monotonic)
 
     def diagnose(self, question: str) -> Diagnosis:
         state = self._laid_over(self.reader.start(Scope(self.namespace)))
@@ -66,8 +69,10 @@ class Rehearsal:
         missing = [*self.not_asked, *self.reader.unread.values()]
         first = verdicts[0] if verdicts else self._well(missing)
         first.missing = list(dict.fromkeys([*first.missing, *missing]))
+        usage = Usage(apiCalls=self.reader.requests + self.attempts, apiBytes=self.reader.size,
+                      wallMs=int((time.monotonic() - self.began) * 1000))  # fmt: skip
         return Diagnosis(question=question, context=self.context, namespace=self.namespace, verdict=first,
-                         findings=verdicts[1:], evidence=ledger.entries)  # fmt: skip
+                         findings=verdicts[1:], evidence=ledger.entries, usage=usage)  # fmt: skip
 
     def _worded(self, verdict: Verdict, root: Root) -> Verdict:
         ours = {ref_of(each) for each in self.objects}
@@ -101,11 +106,13 @@ class Rehearsal:
     def _refused(self, whole: Mapping[str, Any], document: Mapping[str, Any], pod: Mapping[str, Any] | None) -> str:
         if self.attempt is None:
             return ""
+        self.attempts += 1
         refused = self.attempt(document)
         if not refused and pod is not None and whole.get("kind") != "Pod":
             bare = {"apiVersion": "v1", "kind": "Pod", "spec": pod["spec"],
                     "metadata": {key: pod["metadata"].get(key) or {} for key in ("labels", "annotations")}
                     | {key: pod["metadata"][key] for key in ("name", "namespace")}}  # fmt: skip
+            self.attempts += 1
             refused = self.attempt(bare)
         if refused and "User " in refused and " cannot patch " in refused:
             self.not_asked.append(f"the server was not asked about {ref_of(whole).short}: {clean(refused)}")

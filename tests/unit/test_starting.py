@@ -95,6 +95,17 @@ def test_a_young_pod_that_something_goes_wrong_with_is_broken() -> None:
     assert kinds(pod("2026-01-01T11:59:50Z", CREATING) + failed) == ["pod-stuck-creating", "workload-short"]
 
 
+def test_a_pod_whose_containers_are_ready_and_which_is_not_has_stopped_starting() -> None:
+    """What the node controller leaves behind of a node that is silent: the kubelet's last word, and Ready gone."""
+    ready = (
+        "{ phase: Running, conditions: [{ type: Ready, status: 'False' }, { type: ContainersReady, status: 'True', "
+        "lastTransitionTime: '%s' }], containerStatuses: [{ name: web, ready: true, restartCount: 0, "
+        "state: { running: { startedAt: '2026-01-01T09:00:01Z' } } }] }"
+    )
+    assert "workload-short" in kinds(pod("2026-01-01T09:00:00Z", ready % "2026-01-01T09:00:05Z"))
+    assert kinds(pod("2026-01-01T11:59:50Z", ready % "2026-01-01T11:59:58Z")) == []
+
+
 DIED = "lastState: { terminated: { exitCode: 137, reason: OOMKilled, finishedAt: '%s' } }"
 
 

@@ -12,7 +12,10 @@ from kubectl_ai_intellect.kube.source import Object, dig, when
 from kubectl_ai_intellect.state.certificates import validity
 from kubectl_ai_intellect.state.graph import State
 
-OVERDUE = timedelta(seconds=10)
+OVERDUE = timedelta(seconds=60)
+"""How long a deletion may take that waits for what the cluster itself must do first: pods that end with grace, claims in use."""
+UNANSWERED = timedelta(seconds=10)
+"""How long the owner of a finalizer of its own may take to let go."""
 POSITIVE = ("Ready", "Available", "Synced", "Healthy", "Reconciled", "Established", "Accepted", "Programmed", "Issuing")
 
 
@@ -63,9 +66,21 @@ def _waits_for_pod(state: State, claim: Object) -> bool:
     return True
 
 
+def _is_built_in(finalizer: str) -> bool:
+    """Whether the cluster's own controllers take a finalizer away."""
+    return finalizer.partition("/")[0].endswith("kubernetes.io") or finalizer in (
+        "foregroundDeletion",
+        "orphan",
+        "kubernetes",
+    )
+
+
 def _leaving(state: State) -> Iterator[Symptom]:
     for each in state.objects:
-        if each.deleting is None or each.ref.kind in ("Pod", "Namespace") or state.now - each.deleting < OVERDUE:
+        if each.deleting is None or each.ref.kind in ("Pod", "Namespace"):
+            continue
+        foreign = any(not _is_built_in(str(name)) for name in each.meta.get("finalizers") or ())
+        if state.now - each.deleting < (UNANSWERED if foreign else OVERDUE):
             continue
         yield Symptom("deletion-stuck", each.ref, each.deleting)
     for namespace in state.all("Namespace"):
