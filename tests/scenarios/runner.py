@@ -197,6 +197,7 @@ def _play(cluster: Cluster, bound: Bound, made: list[Json], over: Event) -> None
 
 
 FIRST = ("Namespace", "CustomResourceDefinition")
+SERVED_S = 60
 
 
 def apply(cluster: Cluster, namespace: str, manifests: Sequence[Json], made: list[Json]) -> None:
@@ -204,14 +205,33 @@ def apply(cluster: Cluster, namespace: str, manifests: Sequence[Json], made: lis
     made += manifests
     early = [each for each in manifests if each["kind"] in FIRST]
     late = [each for each in manifests if each["kind"] not in FIRST]
-    for batch in (early, late):
-        if batch:
-            homed = [_homed(cluster, each, namespace) for each in batch]
-            text = json.dumps({"apiVersion": "v1", "kind": "List", "items": homed})
-            cluster.run("apply", "--server-side", "--filename=-", text=text)
-    definitions = [f"crd/{each['metadata']['name']}" for each in early if each["kind"] == FIRST[1]]
-    if definitions:
-        cluster.run("wait", "--for=condition=Established", "--timeout=30s", *definitions)
+    _send(cluster, namespace, early)
+    _await_served(cluster, [each for each in early if each["kind"] == FIRST[1]])
+    _send(cluster, namespace, late)
+
+
+def _send(cluster: Cluster, namespace: str, manifests: Sequence[Json]) -> None:
+    if manifests:
+        homed = [_homed(cluster, each, namespace) for each in manifests]
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": homed})
+        cluster.run("apply", "--server-side", "--filename=-", text=text)
+
+
+def _await_served(cluster: Cluster, definitions: Sequence[Json]) -> None:
+    """Until discovery knows the kinds of new definitions, which takes longer than their condition says.
+
+    A kind that is not known yet has no scope either: its objects would be sent to no namespace, that is, `default`.
+    """
+    if not definitions:
+        return
+    names = [f"crd/{each['metadata']['name']}" for each in definitions]
+    cluster.run("wait", "--for=condition=Established", "--timeout=30s", *names)
+    wanted = [f"{each['spec']['names']['kind']}.{each['spec']['group']}" for each in definitions]
+    deadline = time.monotonic() + SERVED_S
+    while lacking := [kind for kind in wanted if cluster.api.kind(kind) is None]:
+        if time.monotonic() > deadline:
+            raise NotSettled(f"the API serves no {', '.join(lacking)} {SERVED_S} s after its definition")
+        time.sleep(0.2)
 
 
 def _homed(cluster: Cluster, each: Json, namespace: str) -> Json:
