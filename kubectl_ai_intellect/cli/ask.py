@@ -91,37 +91,7 @@ def ask_source(
     say: Callable[[str], None] = lambda text: None,
 ) -> Report:
     """Answer one question from a source that stands already: a cluster's, a recording's, a changed recording's."""
-    from kubectl_ai_intellect.investigate.answering import Answering
-    from kubectl_ai_intellect.investigate.desk import Desk
-    from kubectl_ai_intellect.investigate.reading import Reader
-    from kubectl_ai_intellect.investigate.scope import Scope
-
-    namespace = options.flags.namespace or source.namespace or "default"
-    target = None if options.forced else target_of(options.words, namespace, source)
-    everywhere = options.flags.all_namespaces and target is None
-    scope = Scope("" if everywhere else namespace, target, options.selector, options.container)
-    question = " ".join(options.words)
-    if target is not None:
-        question = f"what is wrong with {target.short}"
-    elif not question and options.selector:
-        question = f"what is wrong with the pods {options.selector}"
-    text = piped()
-    if text.strip():
-        question = question or "what is wrong here"
-    deadline = time.monotonic() + options.seconds if options.seconds else None
-    desk = Desk(Reader(source, since=options.lookback), scope, question, deadline=deadline)
-    answering = Answering(desk, source.context, namespace, interactive=choose is not None, whole=everywhere)
-    if text.strip():
-        from kubectl_ai_intellect.question import read_pasted
-
-        answering.pasted = read_pasted(text)
-    if helper.model is not None:
-        from kubectl_ai_intellect.investigate.thinking.thinker import Thinker
-
-        answering.thinker = Thinker(helper.model, helper.explain, deadline, note=desk.note)
-    answering.without = helper.problem
-    if not options.source:
-        answering.confirming = partial(_confirm, options, namespace)
+    answering = _prepared(options, source, piped(), helper, interactive=choose is not None)
     from kubectl_ai_intellect.investigate.graph import investigate
     from kubectl_ai_intellect.investigate.sessions import Sessions
 
@@ -147,6 +117,44 @@ def ask_source(
         )
     finally:
         sessions.close()
+
+
+def _prepared(options: Options, source: Source, text: str, helper: Helper, *, interactive: bool) -> Answering:
+    """What is to be asked, of what scope, by when and with whose help. `text` came through standard input."""
+    from kubectl_ai_intellect.investigate.answering import Answering
+    from kubectl_ai_intellect.investigate.desk import Desk
+    from kubectl_ai_intellect.investigate.reading import Reader
+    from kubectl_ai_intellect.investigate.scope import Scope
+
+    namespace = options.flags.namespace or source.namespace or "default"
+    target = None if options.forced else target_of(options.words, namespace, source)
+    everywhere = options.flags.all_namespaces and target is None
+    scope = Scope("" if everywhere else namespace, target, options.selector, options.container)
+    deadline = time.monotonic() + options.seconds if options.seconds else None
+    desk = Desk(Reader(source, since=options.lookback), scope, _question(options, target, text), deadline=deadline)
+    answering = Answering(desk, source.context, namespace, interactive=interactive, whole=everywhere)
+    if text.strip():
+        from kubectl_ai_intellect.question import read_pasted
+
+        answering.pasted = read_pasted(text)
+    if helper.model is not None:
+        from kubectl_ai_intellect.investigate.thinking.thinker import Thinker
+
+        answering.thinker = Thinker(helper.model, helper.explain, deadline, note=desk.note)
+    answering.without = helper.problem
+    if not options.source:
+        answering.confirming = partial(_confirm, options, namespace)
+    return answering
+
+
+def _question(options: Options, target: Ref | None, text: str) -> str:
+    """The words as typed, or what an object, a selector or piped evidence alone asks."""
+    if target is not None:
+        return f"what is wrong with {target.short}"
+    question = " ".join(options.words)
+    if not question and options.selector:
+        return f"what is wrong with the pods {options.selector}"
+    return question or ("what is wrong here" if text.strip() else "")
 
 
 def _confirm(options: Options, namespace: str, report: Diagnosis) -> None:

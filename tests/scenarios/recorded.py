@@ -49,7 +49,8 @@ class Recording:
 
 
 def path_of(scenario: Scenario) -> Path:
-    return FOLDER / f"{scenario.name.replace('/', '-')}.json.gz"
+    """In `recordings`, beside the areas of the directory that the scenario is in."""
+    return scenario.path.parents[1] / "recordings" / f"{scenario.name.replace('/', '-')}.json.gz"
 
 
 def recordings(scenarios: Iterable[Scenario] | None = None) -> list[Recording]:
