@@ -12,10 +12,13 @@ import pytest
 import yaml
 
 from kubectl_ai_intellect.knowledge import building
-from kubectl_ai_intellect.knowledge.embedders import Embedder, EmbedderError
+from kubectl_ai_intellect.knowledge.embedders import Embedder
 from kubectl_ai_intellect.knowledge.embedders.lexical import LexicalEmbedder
-from kubectl_ai_intellect.knowledge.embedders.weights import default_file
+from kubectl_ai_intellect.knowledge.embedders.weights import named_file
+from kubectl_ai_intellect.knowledge.index import Index, current
 from kubectl_ai_intellect.knowledge.retrieval import Searcher
+from plugin.bundle.tree import build_index
+from plugin.embedder.convert import converted
 
 QUERIES = Path(__file__).parents[1] / "knowledge" / "queries.yaml"
 LEXICAL_FLOOR = 0.9
@@ -34,7 +37,10 @@ def queries() -> dict[str, list[dict[str, Any]]]:
 
 
 def measure(embedder: Embedder) -> Measured:
-    searcher = Searcher(building.update(embedder)[0], embedder)
+    return measured_with(Searcher(building.update(embedder)[0], embedder))
+
+
+def measured_with(searcher: Searcher) -> Measured:
     ids = [record.id for record in searcher.index.records]
     halves = {key: [row for row in rows if not row["heldout"]] for key, rows in queries().items()}
     on = [searcher.rank(row["text"]) for row in halves["on_topic"]]
@@ -77,15 +83,14 @@ def test_words_alone_find_most() -> None:
 
 
 @pytest.mark.model
-def test_the_default_embedder_meets_the_aims() -> None:
+def test_the_default_embedder_meets_the_aims(tmp_path: Path) -> None:
+    """With the very index that the wheel brings."""
     pytest.importorskip("llama_cpp")
     from kubectl_ai_intellect.knowledge.embedders.llama import LlamaEmbedder
 
-    try:
-        embedder = LlamaEmbedder(default_file())
-    except EmbedderError as error:
-        pytest.skip(str(error))
-    measured = measure(embedder)
+    build_index(converted(), tmp_path / "index")
+    embedder = LlamaEmbedder(named_file(str(converted())))
+    measured = measured_with(Searcher(Index(current(tmp_path / "index")), embedder))
     assert measured.recall >= DENSE_FLOOR
     assert measured.opened >= OPEN_FLOOR
     assert measured.shut >= SHUT_FLOOR

@@ -14,6 +14,7 @@ from kubectl_ai_intellect.knowledge.embedders.lexical import LexicalEmbedder
 from kubectl_ai_intellect.knowledge.embedders.weights import DEFAULT_SHA256, default_file, digest, named_file
 from kubectl_ai_intellect.knowledge.passages import LIMIT, Passage, of_text, pieces, spoken
 from kubectl_ai_intellect.knowledge.words import stem, without_noise, words
+from plugin.embedder.convert import converted
 
 
 def test_identifiers_are_split_and_kept() -> None:
@@ -134,16 +135,13 @@ class TestModelFile:
 
 @pytest.mark.model
 class TestDefaultEmbedder:
-    """The real model, where it has been converted (plugin/embedder/convert.py)."""
+    """The real model, converted for it (plugin/embedder/convert.py)."""
 
     def test_it_knows_meaning_and_is_silent(self, capfd: pytest.CaptureFixture[str]) -> None:
         pytest.importorskip("llama_cpp")
         from kubectl_ai_intellect.knowledge.embedders.llama import LlamaEmbedder
 
-        try:
-            file = default_file()
-        except EmbedderError as error:
-            pytest.skip(str(error))
+        file = named_file(str(converted()))
         assert file.sha256 == DEFAULT_SHA256
         embedder = LlamaEmbedder(file)
         texts = [
