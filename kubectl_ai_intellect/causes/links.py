@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.causes.refusals import uncalled
 from kubectl_ai_intellect.state.calls import asked_by_probe
+from kubectl_ai_intellect.state.custom import makes, refers_to
 from kubectl_ai_intellect.state.graph import State
-from kubectl_ai_intellect.state.relations import Relation
+from kubectl_ai_intellect.state.relations import Relation, lacking
 
 Only = Callable[[State, Symptom, Symptom], bool]
 
@@ -79,11 +81,27 @@ def _only_homes(state: State, cause: Symptom, effect: Symptom) -> bool:
     return found is not None and found.by == "unready" and any(node.ref == cause.at for node in found.nodes)
 
 
-def _fills(state: State, cause: Symptom, effect: Symptom) -> bool:
-    """The custom resource is to make the Secret that the route takes its certificate from."""
+def _to_make(state: State, cause: Symptom, effect: Symptom) -> bool:
+    """The custom resource is to write the Secret or ConfigMap that a pod, or a route's certificate, lacks."""
+    maker = state.find(cause.at)
+    if maker is None or cause.at.namespace != effect.at.namespace:
+        return False
+    if effect.note == "tls":
+        return makes(maker, effect.at.part)
+    return any(makes(maker, each.name) for each in lacking(state, effect.at))
+
+
+def _referred(state: State, cause: Symptom, effect: Symptom) -> bool:
+    """The one custom resource names the other: an ExternalSecret its store, a Kustomization its source."""
+    found = state.find(effect.at)
+    return found is not None and cause.at in refers_to(state, found)
+
+
+def _must_pass(state: State, cause: Symptom, effect: Symptom) -> bool:
+    """It is this configuration's webhook that the API server cannot call for the workload's pods."""
     held = state.find(cause.at)
-    named = held.spec.get("secretName") if held else None
-    return effect.note == "tls" and cause.at.namespace == effect.at.namespace and named == effect.at.part
+    hooks = {each.get("name") for each in held.raw.get("webhooks") or ()} if held else set[str]()
+    return bool(hooks & uncalled(state, effect.at))
 
 
 LINKS: tuple[Link, ...] = (
@@ -106,6 +124,7 @@ LINKS: tuple[Link, ...] = (
     _row(POD, Relation.SERVES, "client-failing", "it is served by that pod"),
     _row("no-endpoints", Relation.ROUTES, "route-broken", "the route leads to that Service", back=True),
     _row("no-endpoints", Relation.BACKS, "api-unavailable webhook-failing", "it is served by that Service"),
+    _row("webhook-failing", Relation.EVERYWHERE, "create-refused", "its pods must pass that webhook", only=_must_pass),
     _row("api-unavailable", Relation.EVERYWHERE, "scaler-blind", "there are no metrics", only=_metrics),
     _row("node-not-ready", Relation.RUNS_ON,
          "pod-lost pod-stuck-terminating container-unready pod-stuck-creating pod-evicted", "its node is not well", back=True),
@@ -113,7 +132,9 @@ LINKS: tuple[Link, ...] = (
     _row("workload-short workload-idle create-refused", Relation.SCALES, "scaler-blind", "what it scales has no pods to measure", back=True),
     _row("workload-short create-refused job-failed claim-pending no-endpoints", Relation.OWNS, "condition-false",
          "something that it owns is not well", back=True),
-    _row("condition-false", Relation.EVERYWHERE, "route-broken", "its certificate is not issued", only=_fills),
+    _row("condition-false", Relation.EVERYWHERE, "route-broken config-refused pod-stuck-creating",
+         "what it takes is to be written by that object", only=_to_make),
+    _row("condition-false", Relation.EVERYWHERE, "condition-false", "it refers to that object", only=_referred),
     _row("component-silent", Relation.EVERYWHERE, "pod-unscheduled", "nobody schedules", only=_no_word),
     _row("component-silent", Relation.EVERYWHERE, "workload-unobserved workload-short rollout-stalled no-endpoints job-unfinished cronjob-idle",
          "no controller acts", only=_manager),

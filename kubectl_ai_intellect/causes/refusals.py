@@ -67,4 +67,10 @@ def _standing(state: State, workload: Ref) -> Iterable[Refusal]:
             yield Refusal(words, field(at, f"condition ReplicaFailure of {at.short}: {words}"))
 
 
-__all__ = ["Refusal", "makers", "refusals"]
+def uncalled(state: State, workload: Ref) -> set[str]:
+    """The webhooks that the API server says it could not call for this workload's pods."""
+    found = (HOOK.search(each.words) for each in refusals(state, workload))
+    return {match.group(2) for match in found if match and match.group(1).startswith("failed")}
+
+
+__all__ = ["Refusal", "makers", "refusals", "uncalled"]

@@ -5,12 +5,13 @@ People ask about what they see: the shop, not the queue behind it; the stable re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kubectl_ai_intellect.causes.base import Symptom
 from kubectl_ai_intellect.investigate.scope import LATENT, Scope, around, resting
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Object
+from kubectl_ai_intellect.state.custom import is_custom, keepers, refers_to
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.relations import WORKLOADS, Relation, near, pods_of, workload_of
 
@@ -27,25 +28,39 @@ def shares_a_word(name: str, words: Iterable[str]) -> bool:
 
 
 def connected(state: State, symptoms: Sequence[Symptom], target: Ref, words: Sequence[str] = ()) -> list[Symptom]:
-    """The symptoms of what the target calls, and of its kin, nearest first: one ring at a time, till one has any."""
-    seen: set[Ref] = set()
+    """The symptoms of the target's kin, of what shares a word with the question, of what it calls: nearest first.
+
+    One ring at a time, till one has any.
+    """
     spoken = {each.at.whole() for each in symptoms
-              if each.at.namespace == target.namespace and shares_a_word(each.at.name, words)}  # fmt: skip
-    ring = {target, *_kin(state, target), *spoken}
-    for _ in range(DEPTH):
-        places = {place for each in ring for place in around(state, each)} | ring
-        mine = [each for each in symptoms if each.at.whole() in places - seen]
+              if each.at.namespace == target.namespace and shares_a_word(f"{each.at.name}-{each.at.part}", words)}  # fmt: skip
+    near, *further = rings(state, target)
+    for places in (near, {place for each in spoken for place in around(state, each)}, *further):
+        mine = [each for each in symptoms if each.at.whole() in places]
         loud = [each for each in mine if each.kind not in LATENT]
         quiet = [each for each in mine if not resting(state, each, Scope(target.namespace, target))]
         if loud or quiet:
             return loud or quiet
-        seen |= places
-        ring = {each for one in ring for each in _called(state, one)} - seen
     return []
 
 
+def rings(state: State, target: Ref) -> Iterator[set[Ref]]:
+    """What hangs together with a target, ring by ring: itself and its kin, what those call, what those do."""
+    seen: set[Ref] = set()
+    ring = {target, *_kin(state, target)}
+    for _ in range(DEPTH):
+        places = {place for each in ring for place in around(state, each)} | ring
+        yield places - seen
+        seen |= places
+        ring = {each for one in ring for each in _called(state, one)} - seen
+
+
 def _called(state: State, at: Ref) -> Iterable[Ref]:
-    """The Services that an object's containers call, and the workloads behind those."""
+    """The Services that an object's containers call, and the workloads behind those; what a custom resource refers to."""
+    found = state.find(at)
+    if found is not None and is_custom(found):
+        yield from refers_to(state, found)
+        return
     workloads = {at} if at.kind in WORKLOADS else {workload_of(state, at)} if at.kind == "Pod" else set[Ref]()
     if at.kind == "Service":
         workloads = {workload_of(state, each) for each in near(state, at, Relation.SELECTS)}
@@ -57,7 +72,7 @@ def _called(state: State, at: Ref) -> Iterable[Ref]:
 
 
 def _kin(state: State, target: Ref) -> set[Ref]:
-    """Objects of the same name or the same app, the workloads behind the same Services, and the release's own records."""
+    """Objects of the same name or the same app, the workloads behind the same Services, what keeps it, and its release."""
     found = state.find(target)
     if found is None or target.kind in ("Node", "Namespace"):
         return set()
@@ -71,7 +86,7 @@ def _kin(state: State, target: Ref) -> set[Ref]:
         for service in near(state, pod.ref, Relation.SELECTS, back=True):
             if service.kind == "Service":
                 kin |= {workload_of(state, each) for each in near(state, service, Relation.SELECTS)}
-    return kin | set(_records(state, found)) - {target}
+    return kin | set(_records(state, found)) | set(keepers(state, found)) - {target}
 
 
 def _records(state: State, found: Object) -> Iterable[Ref]:
@@ -82,4 +97,4 @@ def _records(state: State, found: Object) -> Iterable[Ref]:
             yield each.ref
 
 
-__all__ = ["connected", "shares_a_word"]
+__all__ = ["connected", "rings", "shares_a_word"]

@@ -15,7 +15,7 @@ from kubectl_ai_intellect.causes.symptoms import derive
 from kubectl_ai_intellect.causes.symptoms.asked import refused, unmatched
 from kubectl_ai_intellect.investigate.connected import connected
 from kubectl_ai_intellect.investigate.further import further
-from kubectl_ai_intellect.investigate.reading import Reader, quiet_logs
+from kubectl_ai_intellect.investigate.reading import Reader, neighbours_logs, quiet_logs
 from kubectl_ai_intellect.investigate.scope import LATENT, Scope, focus, latent, resting
 from kubectl_ai_intellect.kube.source import Read
 from kubectl_ai_intellect.question.vocabulary import MISSED
@@ -24,6 +24,13 @@ from kubectl_ai_intellect.state.graph import State
 
 PROBES = 8
 """How many rounds of further reads an investigation may take."""
+MADE_BY_OTHERS = (
+    "config/secret-missing",
+    "config/configmap-missing",
+    "ingress/tls-secret-missing",
+    "image/pull-secret-missing",
+)
+"""Causes whose missing object an operator often writes: then its custom resource says why it does not."""
 
 
 @dataclass
@@ -41,6 +48,7 @@ class Desk:
     asked: set[Read] = field(default_factory=set[Read])
     steps: list[StepRecord] = field(default_factory=list[StepRecord])
     looked_at_quiet: bool = False
+    looked_around: bool = False
     looked_at_custom: bool = False
     looked_further: bool = False
     words: tuple[str, ...] = ()  # those of the question that may be part of a name
@@ -106,18 +114,25 @@ class Desk:
         if not reads and not self.looked_at_quiet and (self.scope.target is None or self.beside or not self._decided()):
             self.looked_at_quiet = True
             reads = [read for read in quiet_logs(self.known, self.scope) if read not in self.asked]
+        if not reads and not self.looked_around and not self._decided():
+            self.looked_around = True
+            reads = [read for read in neighbours_logs(self.known, self.scope) if read not in self.asked]
         if not reads and not self.looked_further:
             self.looked_further = True
             unsaid = further(self.question, self.scope, not self._decided())
             reads = [read for read in unsaid if read not in self.asked and not known(self.known, read)]
-        roots = self.assessment.roots if self.assessment else ()
-        if not reads and not roots and not self.looked_at_custom and not self.focus and self.scope.namespace:
+        if not reads and not self.looked_at_custom and self.scope.namespace and self._custom_may_tell():
             self.looked_at_custom = True
             reads = [read for read in self.reader.custom(self.scope) if read not in self.asked]
             if not reads and self.scope.target is not None:
                 self.think()  # now with what the target hangs together with
                 return self.next_reads() if self.focus else []
         return reads
+
+    def _custom_may_tell(self) -> bool:
+        """Whether nothing is wrong so far, or something lacks what an operator may be about to make."""
+        roots = self.assessment.roots if self.assessment else ()
+        return any(root.finding.cause in MADE_BY_OTHERS for root in roots) or not (roots or self.focus)
 
     def _proved(self) -> bool:
         roots = self.assessment.roots if self.assessment else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -197,6 +197,19 @@ def quiet_logs(state: State, scope: Scope) -> list[Read]:
     places = None
     if scope.target is not None:
         places = around(state, scope.target) | {each.whole() for each in callers(state, scope.target)}
+    return _logs_of(state, scope, places)
+
+
+def neighbours_logs(state: State, scope: Scope) -> list[Read]:
+    """The same of what a target that looks well calls, directly and by others, and of its kin."""
+    from kubectl_ai_intellect.investigate.connected import rings
+
+    if scope.target is None:
+        return []
+    return _logs_of(state, scope, {place for ring in rings(state, scope.target) for place in ring})
+
+
+def _logs_of(state: State, scope: Scope, places: Container[Ref] | None) -> list[Read]:
     seen: dict[Ref, list[Read]] = {}
     for pod in state.all("Pod", scope.namespace or None):
         workload = workload_of(state, pod.ref)
@@ -209,4 +222,4 @@ def quiet_logs(state: State, scope: Scope) -> list[Read]:
     return [read for reads in chosen for read in reads]
 
 
-__all__ = ["Reader", "first_reads", "following", "quiet_logs"]
+__all__ = ["Reader", "first_reads", "following", "neighbours_logs", "quiet_logs"]

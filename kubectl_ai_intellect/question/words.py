@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from kubectl_ai_intellect.kube.refs import named
+from kubectl_ai_intellect.kube.refs import BUILTIN, named
 from kubectl_ai_intellect.question.vocabulary import (
     ACTIONS,
     CLUSTER_WORDS,
@@ -108,10 +108,12 @@ def _is_hyphenated(word: str) -> bool:
 
 
 def _words(text: str) -> Iterator[str]:
-    """Words that may be a name, as they stand: everything that is not plain English or a kind."""
+    """Words that may be a name, as they stand: everything that is not plain English or a kind of Kubernetes itself."""
     for word in _TOKEN.findall(text):
         lowered = word.lower().removesuffix("'s")
-        if len(lowered) > 1 and lowered not in PLAIN_WORDS and named(lowered) is None and not lowered.isdigit():
+        kind = named(lowered)  # "orders" may be cert-manager's, but a shop has a Service of that name
+        is_name = kind is None or (kind.group, kind.kind) not in BUILTIN
+        if len(lowered) > 1 and lowered not in PLAIN_WORDS and is_name and not lowered.isdigit():
             yield lowered
 
 

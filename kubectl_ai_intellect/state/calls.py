@@ -143,19 +143,33 @@ def configured(state: State, owner: Object, spec: Mapping[str, Any]) -> Iterator
         for index, argument in enumerate(spec.get(field) or ()):
             for host, port, scheme in addresses(str(argument)):
                 yield host, port, scheme, field, (field, index)
-    yield from _waited_for(spec)
-    yield from _probed(spec)
+    known = {name: value for name, (value, _) in values.items()}
+    yield from _waited_for(spec, known)
+    yield from _probed(spec, known)
     for name, key, text in mounted_files(state, owner, spec):
         for host, port, scheme in addresses(text):
             yield host, port, scheme, f"ConfigMap {name} key {key}", ("configmap", name, key)
 
 
-def _waited_for(spec: Mapping[str, Any]) -> Iterator[Configured]:
+_VARIABLE = re.compile(r"\$(?:\((\w+)\)|\{(\w+)(?::?-([^}]*))?\}|(\w+))")
+
+
+def expanded(text: str, values: Mapping[str, str]) -> str:
+    """A command line as a shell or the kubelet would fill in its variables; those that are not known stay."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2] or match[4]
+        return values.get(name, match[3] or match[0])
+
+    return _VARIABLE.sub(value, text) if "$" in text else text
+
+
+def _waited_for(spec: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[Configured]:
     """The peers that a command line probes by name."""
     words = [
         (field, index, str(one)) for field in ("command", "args") for index, one in enumerate(spec.get(field) or ())
     ]
-    for match in _ASKED.finditer(" ".join(text for _, _, text in words)):
+    for match in _ASKED.finditer(expanded(" ".join(text for _, _, text in words), known)):
         found = match.groupdict()
         host = found["a"] or found["b"] or found["c"] or ""
         port = found["ap"] or found["cp"]
@@ -164,10 +178,10 @@ def _waited_for(spec: Mapping[str, Any]) -> Iterator[Configured]:
             yield host, int(port) if port else None, "", place[0], place
 
 
-def _probed(spec: Mapping[str, Any]) -> Iterator[Configured]:
+def _probed(spec: Mapping[str, Any], known: Mapping[str, str]) -> Iterator[Configured]:
     """The peers that a probe's own command asks for: where they fail, the probe does."""
     for name in PROBES:
-        text = " ".join(str(word) for word in dig(spec, name, "exec", "command", otherwise=()))
+        text = expanded(" ".join(str(word) for word in dig(spec, name, "exec", "command", otherwise=())), known)
         asked = [match.groupdict() for match in _ASKED.finditer(text)]
         found = [(one["a"] or one["b"] or one["c"] or "", one["ap"] or one["cp"], "") for one in asked]
         for host, port, scheme in (*found, *addresses(text)):

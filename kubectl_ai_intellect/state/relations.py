@@ -237,6 +237,13 @@ def references(spec: Mapping[str, Any], namespace: str) -> Iterator[Ref]:
         yield ref("Secret", namespace, secret.get("name", ""))
 
 
+def lacking(state: State, at: Ref) -> list[Ref]:
+    """What a pod or workload names and is known not to be there."""
+    found = state.find(at)
+    named = {each.whole() for each in references(pod_spec(found), at.namespace)} if found else set[Ref]()
+    return sorted(each for each in named if state.absent(each))
+
+
 def _volume_references(volume: Mapping[str, Any], namespace: str) -> Iterator[Ref]:
     if volume.get("persistentVolumeClaim"):
         yield ref("PersistentVolumeClaim", namespace, volume["persistentVolumeClaim"].get("claimName", ""))
@@ -398,6 +405,7 @@ __all__ = [
     "WORKLOADS",
     "Relation",
     "backing_service",
+    "lacking",
     "near",
     "owner_refs",
     "pods_of",

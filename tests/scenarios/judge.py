@@ -298,9 +298,17 @@ def _ended(each: Json) -> Iterator[str]:
     true = {one["type"] for one in status.get("conditions") or () if one["status"] == "True"}
     if "containers" in each["spec"]:
         if "Ready" not in true and status.get("phase") != "Succeeded":
-            yield f"{_name(each)} is not ready"
+            yield f"{_name(each)} is not ready{_waits(each)}"
     elif "Complete" not in true:
         yield f"{_name(each)} is not complete"
+
+
+def _waits(pod: Json) -> str:
+    """What its containers wait for, and with which image."""
+    images = {each["name"]: each["image"] for each in pod["spec"]["containers"]}
+    states = {each["name"]: each.get("state") or {} for each in pod["status"].get("containerStatuses") or ()}
+    told = [f"{name} ({image}): {json.dumps(states.get(name, 'no state'))}" for name, image in images.items()]
+    return f" ({pod['status'].get('phase')}; {'; '.join(told)})"
 
 
 def _serves(service: Json, slices: Iterable[Json]) -> bool:

@@ -11,14 +11,14 @@ from kubectl_ai_intellect.causes.areas.scheduling_room import shown
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, not_there
 from kubectl_ai_intellect.causes.fit import container_requests, quantity
-from kubectl_ai_intellect.causes.needs import lists
+from kubectl_ai_intellect.causes.needs import lists, namespace_look
 from kubectl_ai_intellect.causes.refusals import Refusal, refusals
 from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Object, Read, dig, get_of, list_of
 from kubectl_ai_intellect.state.edits import By, Edit, Patch, Step, set_field
 from kubectl_ai_intellect.state.graph import State
-from kubectl_ai_intellect.state.pods import declared, pod_spec, spec_path, template_path
-from kubectl_ai_intellect.state.relations import pods_of
+from kubectl_ai_intellect.state.pods import declared, is_ready, pod_spec, spec_path, template_path
+from kubectl_ai_intellect.state.relations import Relation, near, pods_of
 
 CALLING = re.compile(r'failed calling webhook "([^"]+)"')
 DENIED = re.compile(r'admission webhook "([^"]+)" denied the request(?: without explanation)?:?\s*(.*)', re.S)
@@ -48,9 +48,7 @@ def webhook_needs(state: State, symptom: Symptom) -> Iterable[Read]:
         for each in holders(state, hook):
             service = _service(each, hook)
             if service is not None:
-                yield get_of(service)
-                for kind in ("EndpointSlice", "Deployment", "Pod"):
-                    yield list_of(kind, service.namespace)
+                yield from (get_of(service), *namespace_look(service.namespace))
 
 
 def _service(held: Object, hook: str) -> Ref | None:
@@ -88,6 +86,13 @@ def _behind(state: State, service: Ref) -> tuple[str, Ref | None]:
     if ready:
         return f"its Service {service.namespace}/{service.name} has endpoints that do not answer", None
     return f"its Service {service.namespace}/{service.name} has no ready endpoints", None
+
+
+def _ailing(state: State, service: Ref | None) -> bool:
+    """Whether the webhook's server is there and not well: what ails it, if that is found, is nearer to the root."""
+    backends = [state.find(each) for each in near(state, service, Relation.SELECTS)] if service else []
+    pods = [each for each in backends if each is not None and each.ref.kind == "Pod"]
+    return bool(pods) and not any(map(is_ready, pods))
 
 
 def _failing_closed(state: State, at: Ref, tls: bool) -> bool:
@@ -134,7 +139,7 @@ def _webhook(state: State, symptom: Symptom, id: str, tls: bool) -> Iterator[Fin
             mends.append(Mend("Have its serving certificate and the caBundle issued anew (cert-manager's cainjector, or "
                               "the component's own certificate job)"))  # fmt: skip
         yield Finding(
-            id, at, "proved" if held else "likely",
+            id, at, "proved" if held and (tls or not _ailing(state, service)) else "likely",
             f"every pod of {symptom.at.short} must pass the webhook {hook}, which the API server cannot call: {why}",
             supports=(refusal.fact, *([field(at, f"{at.short} registers {hook} with failurePolicy Fail")] if held else []),
                       *([not_there(service)] if service and state.absent(service) else [])),

@@ -12,6 +12,7 @@ from kubectl_ai_intellect.causes.facts import field, not_there, told
 from kubectl_ai_intellect.causes.needs import lists, owners, together
 from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Object, dig
+from kubectl_ai_intellect.state.custom import complaints, makes
 from kubectl_ai_intellect.state.edits import By, Patch, Step, set_field
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import containers, pod_spec, spec_path
@@ -167,10 +168,11 @@ def _gone(state: State, symptom: Symptom, kind: str, id: str) -> Iterator[Findin
             else ""
         )
         others = [each for each in missing_objects(state, symptom.at, kind) if each.target == use.target]
+        awaited = any(makes(each, use.target.name) and complaints(each) for each in state.objects)
         yield Finding(
             id,
             workload,
-            "proved",
+            "likely" if awaited else "proved",  # what was to write it says why it does not
             f"{workload.short} uses the {kind} {use.target.name} ({use.where}), which does not exist{hint}",
             supports=(not_there(use.target), field(workload, f"{use.where} names {kind} {use.target.name}"),
                       *_events(state, symptom, use.target.name)),

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, logged
 from kubectl_ai_intellect.causes.needs import container_logs
-from kubectl_ai_intellect.causes.symptoms.objects import POSITIVE
 from kubectl_ai_intellect.kube.refs import KNOWN, Ref
 from kubectl_ai_intellect.kube.source import Object, get_of, list_of
+from kubectl_ai_intellect.state.custom import complaints
 from kubectl_ai_intellect.state.edits import Patch, set_field
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.relations import workload_of
@@ -27,11 +27,9 @@ def not_ready(state: State, symptom: Symptom) -> Iterable[Finding]:
     found = state.find(symptom.at)
     if found is None:
         return
-    said = [each for each in found.status.get("conditions") or ()
-            if each.get("status") == "False" and each.get("type") in POSITIVE]  # fmt: skip
+    said = complaints(found)
     if not said:
         return
-    worst = max(said, key=lambda each: len(each.get("message") or ""))
     owned = [
         each for each in state.objects if any(o.get("uid") == found.uid for o in each.meta.get("ownerReferences") or ())
     ]
@@ -39,11 +37,9 @@ def not_ready(state: State, symptom: Symptom) -> Iterable[Finding]:
     behind = isinstance(observed, int) and isinstance(newest, int) and observed < newest
     yield Finding(
         "custom/not-ready", found.ref, "likely",
-        f"{found.ref.short} says of itself that it is not {worst.get('type')}: "
-        f"{worst.get('reason') or ''}{': ' if worst.get('message') else ''}{worst.get('message') or ''}".rstrip(": ")
+        f"{found.ref.short} says of itself: {said[0].text}"
         + ("; its controller has not looked at its newest generation" if behind else ""),
-        supports=tuple(field(found, f"{each.get('type')} is False, {each.get('reason')}: {each.get('message')}")
-                       for each in said[:3]),
+        supports=tuple(field(found, each.text) for each in said[:3]),
         mends=(Mend("Mend what it names; its controller tries again by itself", advice=(get_of(found.ref),)),),
         affects=tuple(each.ref for each in owned[:3]),
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from kubectl_ai_intellect.causes.areas.app import mount_over
@@ -14,14 +15,18 @@ from kubectl_ai_intellect.causes.facts import field, hits, logged
 from kubectl_ai_intellect.causes.needs import container_logs, lists, owners, together
 from kubectl_ai_intellect.causes.origins import RESTARTABLE, before
 from kubectl_ai_intellect.causes.symptoms.objects import quantity
+from kubectl_ai_intellect.causes.symptoms.pods import UNREACHED
+from kubectl_ai_intellect.causes.symptoms.workloads import stale_configs
 from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import dig
+from kubectl_ai_intellect.state.calls import called, in_cluster
 from kubectl_ai_intellect.state.edits import Append, By, Edit, Patch, set_field
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import container, containers, declared, declared_containers, is_ready, pod_spec
 from kubectl_ai_intellect.state.relations import pods_of, workload_of
 
 READS = together(owners, container_logs, lists("ConfigMap"))
+STALE_READS = lists("ConfigMap", "Secret")
 
 
 # -- configuration that changed after the start ------------------------------------------------------------------------
@@ -47,25 +52,77 @@ def frozen_uses(spec: Mapping[str, Any], target: Ref) -> Iterator[str]:
                     yield f"the subPath mount {mount.get('mountPath')} of container {each.get('name')}"
 
 
-@cause("config/stale-after-change", "stale-config", needs=lists("ConfigMap", "Secret"))
+@cause(
+    "config/stale-after-change", "stale-config", "container-unready", "client-failing", "name-failing", "probe-killing",
+    needs=lambda state, symptom: STALE_READS(state, symptom) if symptom.kind == "stale-config" else READS(state, symptom),
+)  # fmt: skip
 def stale_after_change(state: State, symptom: Symptom) -> Iterable[Finding]:
+    found = _stale(state, symptom) if symptom.kind == "stale-config" else _stale_in_trouble(state, symptom)
+    if found is not None and symptom.kind == "stale-config" and not all(map(is_ready, pods_of(state, symptom.at))):
+        found = replace(found, strength="likely")  # what ails it may be something else: its containers tell
+    if found is not None:
+        yield found
+
+
+def _stale_in_trouble(state: State, symptom: Symptom) -> Finding | None:
+    """A container in trouble that has run since before its configuration was changed.
+
+    It is the reason for sure where what it fails to reach is named by no setting any more.
+    """
+    pod = state.find(symptom.at)
+    each = container(pod, symptom.at.part) if pod else None
+    owner = state.find(workload_of(state, symptom.at))
+    if pod is None or each is None or each.started is None or owner is None:
+        return None
+    for told in stale_configs(state, owner):
+        uses = [use for use in frozen_uses(pod_spec(pod), _target(told)) if use.endswith(f"container {each.name}")]
+        finding = _stale(state, told) if uses and told.since and each.started < told.since else None
+        if finding is None:
+            continue
+        left = _left_behind(state, symptom.at)
+        words = f"; what it fails to reach, {left[0]}, is in no setting of it any more" if left else ""
+        return replace(
+            finding, strength="proved" if left else "likely", says=finding.says + words,
+            supports=(*finding.supports, left[1]) if left else finding.supports, weight=0.5 if left else 0.0,
+        )  # fmt: skip
+    return None
+
+
+def _left_behind(state: State, at: Ref) -> tuple[str, Fact] | None:
+    """A peer that a container's log says is not reached, and that its configuration no longer names."""
+    now = {call.host for call in called(state, at) if call.origin != "log"}
+    for hit, previous in hits(state, at, *UNREACHED, "dns-failure"):
+        host = hit.peer.host if hit.peer else hit.name
+        if host and not hit.recovered and in_cluster(host) and host not in now:
+            return host, logged(at, hit, previous=previous)
+    return None
+
+
+def _target(symptom: Symptom) -> Ref:
     kind, _, name = symptom.note.partition("/")
-    target, owner = ref(kind, symptom.at.namespace, name), state.find(symptom.at)
+    return ref(kind, symptom.at.namespace, name)
+
+
+def _stale(state: State, symptom: Symptom) -> Finding | None:
+    """What a workload's symptom of stale configuration comes to, if its pods really keep the old values."""
+    target, owner = _target(symptom), state.find(symptom.at)
     uses = list(frozen_uses(pod_spec(owner), target)) if owner else []
-    pods = [pod for pod in pods_of(state, symptom.at) if pod.created and symptom.since and pod.created < symptom.since]
-    if not uses or not pods or symptom.since is None:
-        return
-    changed, started = symptom.since.isoformat(timespec="seconds"), min(pod.created for pod in pods if pod.created)
+    since = symptom.since
+    pods = [pod for pod in pods_of(state, symptom.at) if since and any(
+        one.started and one.started < since for one in containers(pod) if one.role != "init")]  # fmt: skip
+    if not uses or not pods or since is None:
+        return None
+    changed, started = since.isoformat(timespec="seconds"), min(pod.created for pod in pods if pod.created)
     mends = (Mend("Restart it, so that its pods take the new values", (Patch(symptom.at, action="restart"),)),) if (
         symptom.at.kind in RESTARTABLE) else ()  # fmt: skip
-    yield Finding(
+    return Finding(
         "config/stale-after-change", symptom.at, "proved",
         f"{target.short} was changed at {changed}, after {len(pods)} pod(s) of {symptom.at.short} had started; they take it through "
         f"{uses[0]}, which keeps the value of the start, so they still run on the old one",
         supports=(field(target, f"{target.short} was last changed at {changed}"),
                   field(pods[0], f"pod {pods[0].ref.name} was created at {started.isoformat(timespec='seconds')}"),
                   field(symptom.at, f"{uses[0]} takes {target.short}")),
-        mends=mends, since=symptom.since,
+        mends=mends, since=since,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, hits, logged, not_there
 from kubectl_ai_intellect.causes.near import nearest
 from kubectl_ai_intellect.kube.refs import Ref, ref
-from kubectl_ai_intellect.kube.source import Object, Read, list_of
+from kubectl_ai_intellect.kube.source import Object, Read, get_of, list_of
 from kubectl_ai_intellect.state.edits import Append, Edit, Patch, set_field
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import pod_spec, spec_path
@@ -41,11 +41,16 @@ def refusals(state: State, symptom: Symptom) -> list[Refusal]:
     for hit, previous in hits(state, symptom.at, "forbidden"):
         for match in REFUSAL.finditer(hit.line):
             account = ref("ServiceAccount", match["ns"], match["sa"])
-            resource = match["resource"] or ""
+            resource, _, inside = (match["resource"] or "").partition(".")  # some clients write deployments.apps
             name = match["object"] or ""
             named = name.rpartition("/")[2] if "/" in name or '"' in hit.line.partition(" is forbidden")[0][-2:] else ""
             wish = Wish(
-                match["verb"].lower(), match["group"] or "", resource, match["scope"] or "", named, match["path"] or ""
+                match["verb"].lower(),
+                match["group"] or inside,
+                resource,
+                match["scope"] or "",
+                named,
+                match["path"] or "",
             )
             found.setdefault((account, wish), Refusal(account, wish, logged(symptom.at, hit, previous=previous)))
     return list(found.values())
@@ -59,6 +64,7 @@ def _needs(state: State, symptom: Symptom) -> Iterable[Read]:
             yield from (list_of(kind, each.wish.namespace) for kind in KINDS)
         if each.account.namespace != each.wish.namespace:
             yield from (list_of(kind, each.account.namespace) for kind in KINDS)
+        yield from (get_of(named) for _, _, named in _namesakes(state, each))
     if refused:
         yield list_of("ClusterRole")
         yield list_of("ClusterRoleBinding")
@@ -82,7 +88,15 @@ def dangling(state: State, refusal: Refusal) -> Object | None:
 
 
 def misnamed(state: State, refusal: Refusal) -> tuple[Object, int] | None:
-    """A binding that would grant the wish, but to an account of a slightly other name or namespace."""
+    """A binding that would grant the wish, but to an account of a slightly other name or namespace that is not there."""
+    for binding, index, named in _namesakes(state, refusal):
+        if not _lives(state, named):
+            return binding, index
+    return None
+
+
+def _namesakes(state: State, refusal: Refusal) -> Iterator[tuple[Object, int, Ref]]:
+    """Bindings that would grant the wish to an account of nearly the same name or of another namespace, and that account."""
     for binding in bindings(state, refusal.wish.namespace):
         role = state.find(role_of(binding))
         if role is None or not any(rule_allows(rule, refusal.wish) for rule in role.raw.get("rules") or ()):
@@ -95,9 +109,8 @@ def misnamed(state: State, refusal: Refusal) -> tuple[Object, int] | None:
             near = named.name == account.name or (
                 named.namespace == account.namespace and nearest(named.name, [account.name])
             )
-            if near and named != account and not _lives(state, named):
-                return binding, index
-    return None
+            if near and named != account:
+                yield binding, index, named
 
 
 def _lives(state: State, account: Ref) -> bool:

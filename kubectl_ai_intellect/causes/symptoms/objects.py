@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from kubectl_ai_intellect.causes.base import Symptom
-from kubectl_ai_intellect.kube.refs import BUILTIN, ref
+from kubectl_ai_intellect.kube.refs import ref
 from kubectl_ai_intellect.kube.source import Object, dig, when
 from kubectl_ai_intellect.state.certificates import validity
+from kubectl_ai_intellect.state.custom import complaints, is_custom
 from kubectl_ai_intellect.state.graph import State
 
 OVERDUE = timedelta(seconds=60)
 """How long a deletion may take that waits for what the cluster itself must do first: pods that end with grace, claims in use."""
 UNANSWERED = timedelta(seconds=10)
 """How long the owner of a finalizer of its own may take to let go."""
-POSITIVE = ("Ready", "Available", "Synced", "Healthy", "Reconciled", "Established", "Accepted", "Programmed", "Issuing")
 
 
 def derive(state: State) -> Iterator[Symptom]:
@@ -91,16 +91,11 @@ def _leaving(state: State) -> Iterator[Symptom]:
 
 def _custom(state: State) -> Iterator[Symptom]:
     for each in state.objects:
-        known = (each.ref.group, each.ref.kind) in BUILTIN or each.ref.group in (
-            "metrics.k8s.io", "gateway.networking.k8s.io",
-        )  # fmt: skip
-        if known or each.deleting:
+        if not is_custom(each) or each.deleting:
             continue
-        for condition in each.status.get("conditions") or ():
-            if condition.get("status") == "False" and condition.get("type") in POSITIVE:
-                since = when(condition.get("lastTransitionTime"))
-                yield Symptom("condition-false", each.ref, since, f"{condition['type']} {condition.get('reason', '')}")
-                break
+        for told in complaints(each)[:1]:
+            what = told.what.removesuffix(" is False")
+            yield Symptom("condition-false", each.ref, when(told.since), f"{what} {told.reason}".strip())
 
 
 _QUANTITY = re.compile(r"^([+-]?[\d.]+)([eE][+-]?\d+)?([a-zA-Z]*)$")

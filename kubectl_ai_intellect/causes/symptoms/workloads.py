@@ -11,9 +11,10 @@ from kubectl_ai_intellect.causes.symptoms.pods import outlived
 from kubectl_ai_intellect.causes.symptoms.starting import on_its_way
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Object, when
+from kubectl_ai_intellect.state.custom import complaints, scaled_by
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.history import field_managers
-from kubectl_ai_intellect.state.pods import containers, declared_containers, is_ready
+from kubectl_ai_intellect.state.pods import containers, declared_containers, is_finished, is_ready
 from kubectl_ai_intellect.state.relations import Relation, near, owner_refs, pods_of, references, workload_of
 
 REFUSED = ("FailedCreate", "ReplicaSetCreateError", "FailedDaemonPod")
@@ -53,13 +54,26 @@ def available(each: Object) -> int:
     return int(each.status.get(field) or 0)
 
 
+def _rests_by_rule(state: State, each: Object) -> bool:
+    """Whether an event-driven autoscaler keeps it at none while there is no work."""
+    scaler = scaled_by(state, each.ref)
+    if scaler is not None:
+        return int(scaler.spec.get("minReplicaCount") or 0) == 0 and not complaints(scaler)
+    return any(
+        any(key.endswith("keda.sh/name") for key in held.labels)
+        for at in near(state, each.ref, Relation.SCALES, back=True)
+        if (held := state.find(at)) is not None
+    )
+
+
 def _scaled(state: State, each: Object) -> Iterator[Symptom]:
     if int(each.status.get("observedGeneration") or 0) < int(each.meta.get("generation") or 0):
         changed = max((when(m.get("time")) or state.now for m in each.meta.get("managedFields") or ()), default=None)
         if state.now - (changed or each.created or state.now) > timedelta(seconds=10):
             yield Symptom("workload-unobserved", each.ref, changed or each.created)
     if wanted(each) == 0 and each.ref.kind != "DaemonSet":
-        yield Symptom("workload-idle", each.ref)
+        if not _rests_by_rule(state, each):
+            yield Symptom("workload-idle", each.ref)
     elif available(each) < wanted(each) and not on_its_way(state, each):
         yield Symptom("workload-short", each.ref, _since(each), f"{available(each)}/{wanted(each)}")
     progressing = each.condition("Progressing") or {}
@@ -191,19 +205,26 @@ def other_scalers(found: Object) -> list[str]:
 
 def _drift(state: State, each: Object) -> Iterator[Symptom]:
     """Pods that run on something else than what is declared now."""
-    pods = [pod for pod in pods_of(state, each.ref) if is_ready(pod)]
-    started = min((pod.created for pod in pods if pod.created), default=None)
-    for target in {target.whole() for target in references((pods[0] if pods else each).spec, each.ref.namespace)}:
-        changed = _data_changed(state.find(target))
-        if started and changed and changed > started:
-            yield Symptom("stale-config", each.ref, changed, target.short)
+    yield from stale_configs(state, each)
     if held_back(each):
         yield Symptom("stale-config", each.ref, None, "update")
+    pods = [pod for pod in pods_of(state, each.ref) if is_ready(pod)]
     for name in {one.get("name", "") for one in declared_containers(each)}:
         digests = {c.status.get("imageID") for pod in pods for c in containers(pod) if c.name == name}
         images = {c.image for pod in pods for c in containers(pod) if c.name == name}
         if len(digests - {None, ""}) > 1 and len(images) == 1:
             yield Symptom("mixed-image", each.ref.at(name))
+
+
+def stale_configs(state: State, each: Object) -> Iterator[Symptom]:
+    """The ConfigMaps and Secrets of a workload that were changed after some container of its pods had started."""
+    pods = [pod for pod in pods_of(state, each.ref) if not is_finished(pod)]
+    starts = (one.started for pod in pods for one in containers(pod) if one.role != "init")
+    started = min((start for start in starts if start), default=None)
+    for target in {target.whole() for target in references((pods[0] if pods else each).spec, each.ref.namespace)}:
+        changed = _data_changed(state.find(target))
+        if started and changed and changed > started:
+            yield Symptom("stale-config", each.ref, changed, target.short)
 
 
 def _data_changed(found: Object | None) -> datetime | None:
@@ -219,4 +240,4 @@ def _data_changed(found: Object | None) -> datetime | None:
     return latest if latest and found.created and latest > found.created else None
 
 
-__all__ = ["available", "derive", "held_back", "other_scalers", "wanted"]
+__all__ = ["available", "derive", "held_back", "other_scalers", "stale_configs", "wanted"]
