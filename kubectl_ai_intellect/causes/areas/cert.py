@@ -7,11 +7,13 @@ from datetime import timedelta
 
 from kubectl_ai_intellect.causes.attempts import attempts, servers
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Symptom, cause
-from kubectl_ai_intellect.causes.facts import field, told
+from kubectl_ai_intellect.causes.facts import field, not_there, told
+from kubectl_ai_intellect.causes.near import nearest
 from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Object, Read, list_of
 from kubectl_ai_intellect.state.certificates import validity
-from kubectl_ai_intellect.state.edits import Patch
+from kubectl_ai_intellect.state.custom import complaints, refers_to
+from kubectl_ai_intellect.state.edits import Patch, set_field
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.relations import Relation, near
 
@@ -124,24 +126,61 @@ def expiring(state: State, symptom: Symptom) -> Iterable[Finding]:
     )
 
 
-ENDED = ("invalid", "errored", "expired", "denied")
+ATTEMPTS = (
+    ("Order", "acme.cert-manager.io"),
+    ("Challenge", "acme.cert-manager.io"),
+    ("CertificateRequest", "cert-manager.io"),
+)
 
 
 def _attempts(state: State, certificate: Object) -> list[Object]:
-    """The orders and challenges that were made for a certificate: named after it."""
-    kinds = (
-        ("Order", "acme.cert-manager.io"),
-        ("Challenge", "acme.cert-manager.io"),
-        ("CertificateRequest", "cert-manager.io"),
-    )
-    return [each for kind, group in kinds for each in state.all(kind, certificate.ref.namespace, group=group)
+    """The orders, challenges and requests that were made for a certificate: named after it."""
+    return [each for kind, group in ATTEMPTS for each in state.all(kind, certificate.ref.namespace, group=group)
             if each.ref.name.startswith(f"{certificate.ref.name}-")]  # fmt: skip
+
+
+def issuer_of(certificate: Object) -> Ref | None:
+    """The Issuer or ClusterIssuer that a Certificate names."""
+    named = certificate.spec.get("issuerRef") or {}
+    if not named.get("name"):
+        return None
+    kind = named.get("kind") or "Issuer"
+    namespace = "" if kind.startswith("Cluster") else certificate.ref.namespace
+    return Ref(named.get("group") or "cert-manager.io", kind, namespace, named["name"])
 
 
 def _attempt_reads(state: State, symptom: Symptom) -> Iterable[Read]:
     if symptom.at.group == "cert-manager.io" and symptom.at.kind == "Certificate":
-        yield list_of("Order", symptom.at.namespace, group="acme.cert-manager.io")
-        yield list_of("Challenge", symptom.at.namespace, group="acme.cert-manager.io")
+        for kind, group in ATTEMPTS:
+            yield list_of(kind, symptom.at.namespace, group=group)
+        found = state.find(symptom.at)
+        issuer = issuer_of(found) if found else None
+        if issuer is not None:
+            yield list_of(issuer.kind, issuer.namespace, group=issuer.group)
+
+
+def _told_by_attempts(state: State, certificate: Object) -> str:
+    """What the last of the orders, challenges and requests for a certificate says, the nearest to the reason first."""
+    told = [
+        (each.ref.kind == "Challenge", each.created or state.now, each, each.status.get("state") or "", each.status["reason"])
+        for each in _attempts(state, certificate) if each.status.get("reason")
+    ] + [
+        (False, each.created or state.now, each, "", one.message)
+        for each in _attempts(state, certificate) for one in complaints(each)[:1] if one.message
+    ]  # fmt: skip
+    if not told:
+        return ""
+    _, _, last, how, why = max(told, key=lambda each: each[:2])
+    return f"{last.ref.short} is {how or 'not done'}: {why}"
+
+
+def _other_issuer(state: State, certificate: Object) -> tuple[Ref, str] | None:
+    """The issuer that a Certificate names and that does not exist, with the name of the one that was likely meant."""
+    issuer = issuer_of(certificate)
+    if issuer is None or not state.absent(issuer):
+        return None
+    names = [each.ref.name for each in state.all(issuer.kind, issuer.namespace or None, group=issuer.group)]
+    return issuer, nearest(issuer.name, names) or (names[0] if len(names) == 1 else "")
 
 
 @cause("cert/issuance-failed", "condition-false", needs=_attempt_reads)
@@ -155,18 +194,22 @@ def issuance_failed(state: State, symptom: Symptom) -> Iterable[Finding]:
     )
     words = condition.get("message") or found.status.get("reason") or condition.get("reason") or "no reason is given"
     warnings = [one for one in state.events(found.ref) if one.warning]
-    deeper = [
-        each for each in _attempts(state, found) if each.status.get("reason") or each.status.get("state") in ENDED
-    ]
+    deeper = _told_by_attempts(state, found)
+    absent = _other_issuer(state, found)
+    facts = [field(found, f"condition {condition.get('type')} is False: {condition.get('reason', '')} {words}")]
     if deeper:
-        last = max(deeper, key=lambda each: (each.ref.kind == "Challenge", each.created or state.now))
-        words = f"{words.rstrip(' .')}; {last.ref.short} is {last.status.get('state') or 'not done'}: {last.status.get('reason') or ''}"
+        words = f"{words.rstrip(' .')}; {deeper}"
+        facts.append(field(found, deeper))
+    mends: tuple[Mend, ...] = ()
+    if absent is not None:
+        facts.append(not_there(absent[0]))
+        words = f"{words.rstrip(' .')}; it names {absent[0].short}, which does not exist"
+        if absent[1]:
+            mends = (Mend(f"Name the {absent[0].kind} that exists, {absent[1]}",
+                          (set_field(found.ref, "spec", "issuerRef", "name", value=absent[1]),)),)  # fmt: skip
+    ill = any(complaints(each) for at in refers_to(state, found) if (each := state.find(at)) is not None)
     yield Finding(
-        "cert/issuance-failed",
-        found.ref,
-        "proved",
+        "cert/issuance-failed", found.ref, "likely" if ill else "proved",  # what it refers to says itself what ails it
         f"{found.ref.short} is not issued: {words}",
-        supports=(field(found, f"condition {condition.get('type')} is False: {condition.get('reason', '')} {words}"),
-                  *(told(one) for one in warnings[:2])),
-        weight=0.4,
+        supports=(*facts, *(told(one) for one in warnings[:2])), mends=mends, weight=0.4,
     )  # fmt: skip

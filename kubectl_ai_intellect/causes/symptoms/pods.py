@@ -9,7 +9,8 @@ from kubectl_ai_intellect.causes.base import Symptom
 from kubectl_ai_intellect.causes.facts import hits
 from kubectl_ai_intellect.causes.symptoms.starting import SAYS_WHY, SILENCE, starting
 from kubectl_ai_intellect.evidence.logs import CHILD, LogHit
-from kubectl_ai_intellect.kube.source import Object, when
+from kubectl_ai_intellect.kube.source import Object, Unread, when
+from kubectl_ai_intellect.state.calls import service_of
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import Container, containers, is_finished, is_ready, phase
 from kubectl_ai_intellect.state.relations import owner_refs
@@ -21,6 +22,8 @@ START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "C
                    "PreCreateHookError", "PreStartHookError"})  # fmt: skip
 PATIENCE = timedelta(seconds=60)
 """How long whoever opens a pod's readiness gate may take."""
+SETTLED = timedelta(seconds=10)
+"""How much longer than its last life a container must have been well before that counts as over."""
 OFTEN = 5
 """How often a log must speak of slowness before that is a symptom of a container that is ready."""
 RECENT = timedelta(minutes=30)
@@ -172,6 +175,8 @@ def _troubled(state: State, pod: Object, each: Container) -> bool:
         return True
     if each.role == "init":
         return bool(each.waiting or each.death or each.running)
+    if _made_up(state, each):
+        return False
     died = _died(each)
     if _standing(state, each, *UNREACHED, "dns-failure", "forbidden", "cloud-denied"):
         return True
@@ -181,6 +186,29 @@ def _troubled(state: State, pod: Object, each: Container) -> bool:
         return False
     often = each.restarts >= 3 and state.now - died < RECENT
     return often or state.now - died < timedelta(minutes=10)
+
+
+def _made_up(state: State, each: Container) -> bool:
+    """What ended it was a peer that was not there; the peer is, or it has been well for longer than it lasted that time."""
+    start, end = when(each.last.get("startedAt")), when(each.last.get("finishedAt"))
+    if not each.ready or each.running is None or each.started is None or start is None or end is None:
+        return False
+    before, now = state.log(each.ref, previous=True), state.log(each.ref)
+    peers = (*UNREACHED, "dns-failure")
+    if isinstance(before, Unread) or isinstance(now, Unread) or not before.hits or before.hits[0].kind not in peers:
+        return False
+    if not all(hit.recovered for hit in now.of(*peers)):
+        return False
+    return state.now - each.started > end - start + SETTLED or _served_again(state, each, before.hits[0])
+
+
+def _served_again(state: State, each: Container, hit: LogHit) -> bool:
+    """Whether the Service that a hit speaks of has endpoints now."""
+    from kubectl_ai_intellect.causes.symptoms.traffic import ready_endpoints
+
+    service = service_of(state, hit.peer.host, each.pod.namespace) if hit.peer else None
+    found = state.find(service) if service else None
+    return found is not None and bool(ready_endpoints(state, found))
 
 
 def _past(state: State, each: Container) -> bool:

@@ -37,6 +37,7 @@ _FORMS: tuple[re.Pattern[str], ...] = tuple(
         r"\((?P<host>[A-Za-z][\w.\-]{0,200}):(?P<port>\d{2,5})\)",
         r"(?<![\w.:/\-])(?P<host>" + _IP + r"):(?P<port>\d{2,5})\b(?!->|\]|:)",
         r"(?P<host>" + _V6 + r"):(?P<port>\d{2,5})\b(?!->)",
+        rf"\bremote host \((?P<host>{_IP}|{_V6})\)",
     )
 )
 _URL = re.compile(
