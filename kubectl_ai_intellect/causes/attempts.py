@@ -11,10 +11,13 @@ from kubectl_ai_intellect.causes.facts import hits, logged
 from kubectl_ai_intellect.evidence.logs import LogHit
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Object
-from kubectl_ai_intellect.state.calls import Call, called, service_of
+from kubectl_ai_intellect.state.calls import Call, called, in_cluster, service_of
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import containers, is_finished
 from kubectl_ai_intellect.state.selectors import equals
+
+NOBODY = ("dns-failure", "dependency-missing", "grpc-unavailable")
+"""Failures that a peer which does not even exist makes, too: all others took a connection to somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,10 @@ def _of_hit(state: State, at: Ref, hit: LogHit, fact: Fact) -> Iterator[Attempt]
         port = port or next((call.port for call in about if call.port), None)
         yield Attempt(at, hit.kind, host, port, service, hit, fact, about)
         return
-    # The log names nobody: whichever address it is configured with may be meant.
+    # The log names nobody: whichever address it is configured with may be meant, if there is anybody to answer so.
     for call in configured:
+        if hit.kind not in NOBODY and call.service is None and in_cluster(call.host):
+            continue
         yield Attempt(at, hit.kind, call.host, call.port, call.service, hit, fact, (call,))
 
 

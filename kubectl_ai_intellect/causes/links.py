@@ -97,6 +97,11 @@ def _referred(state: State, cause: Symptom, effect: Symptom) -> bool:
     return found is not None and cause.at in refers_to(state, found)
 
 
+def _loopback(state: State, cause: Symptom, effect: Symptom) -> bool:
+    """Whom it fails to reach is in its own pod."""
+    return effect.note.partition(" ")[2].rpartition(":")[0] in ("127.0.0.1", "localhost", "::1")
+
+
 def _must_pass(state: State, cause: Symptom, effect: Symptom) -> bool:
     """It is this configuration's webhook that the API server cannot call for the workload's pods."""
     held = state.find(cause.at)
@@ -121,6 +126,7 @@ LINKS: tuple[Link, ...] = (
     _row("service-suspect", Relation.CALLS, "name-failing", "it calls that Service", back=True),
     _row("no-endpoints", Relation.CALLS, "name-failing", "a headless Service without endpoints has no addresses", back=True,
          only=_headless),
+    _row(CONTAINER, Relation.BESIDE, "client-failing", "it calls its neighbour in the pod", only=_loopback),
     _row(POD, Relation.SERVES, "client-failing", "it is served by that pod"),
     _row("no-endpoints", Relation.ROUTES, "route-broken", "the route leads to that Service", back=True),
     _row("no-endpoints", Relation.BACKS, "api-unavailable webhook-failing", "it is served by that Service"),

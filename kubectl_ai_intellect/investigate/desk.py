@@ -18,7 +18,7 @@ from kubectl_ai_intellect.investigate.further import further
 from kubectl_ai_intellect.investigate.reading import Reader, neighbours_logs, quiet_logs
 from kubectl_ai_intellect.investigate.scope import LATENT, Scope, focus, latent, resting
 from kubectl_ai_intellect.kube.source import Read
-from kubectl_ai_intellect.question.vocabulary import MISSED
+from kubectl_ai_intellect.question.vocabulary import MISSED, TROUBLE
 from kubectl_ai_intellect.report import StepRecord
 from kubectl_ai_intellect.state.graph import State
 
@@ -68,6 +68,8 @@ class Desk:
         """Derive symptoms and assess them with what is known now."""
         told = f"{self.question} {self.pasted}"
         self.symptoms = [*derive(self.known), *unmatched(self.known, self.question), *refused(self.known, told)]
+        if TROUBLE.search(self.question.lower()) is None:  # a log may grumble as long as nobody complains
+            self.symptoms = [each for each in self.symptoms if each.kind != "log-failing"]
         self.focus = focus(self.known, self.symptoms, self.scope)
         self.beside = not self.focus and self._look_beside()
         self.assessment = assess(self.known, self.symptoms, causes(), self.focus)

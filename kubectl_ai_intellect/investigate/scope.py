@@ -27,6 +27,7 @@ LATENT = frozenset(
         "certificate-old",
         "scaler-capped",
         "slow",
+        "log-failing",
         "binding-broken",
         "cronjob-idle",
         "balancer-pending",
@@ -104,7 +105,9 @@ def unreached(state: State, symptom: Symptom, target: Ref) -> bool:
     """Whether a caller of the target fails, and at reaching the target: its trouble shows at the other end."""
     if symptom.kind not in ("client-failing", "name-failing") or symptom.at not in callers(state, target):
         return False
-    failing = [call.service for call in called(state, symptom.at) if call.failing and call.service]
+    named = ":" in symptom.note  # a log that names nobody may mean whatever it is configured to call
+    calls = [call for call in called(state, symptom.at) if call.failing or not named]
+    failing = [call.service for call in calls if call.service]
     return any(service == target or target in near(state, service, Relation.SELECTS) for service in failing)
 
 

@@ -16,6 +16,11 @@ _URL = re.compile(r"\b([a-z][a-z0-9+.-]{1,20})://(?:[^\s/@\"']*@)?(\[[0-9a-fA-F:
 _HOST_PORT = re.compile(
     r"(?<![\w./@-])([A-Za-z][A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*|\d{1,3}(?:\.\d{1,3}){3}):(\d{2,5})(?![\w.])"
 )
+_KEYED = re.compile(
+    r"(?i)(?:^|;)\s*(?:server|data source|host|address|addr)\s*=\s*(?:tcp:)?([a-z][a-z0-9.-]*)(?:[,:](\d{2,5}))?\s*(?=;|$)"
+)
+"""A connection string of keys: `Server=db,1433;Database=…`."""
+_KEYED_PORT = re.compile(r"(?i);\s*port\s*=\s*(\d{2,5})")
 _NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$")
 _HOSTS = re.compile(
     r"(?i)(?:^|_|\.|-|(?<=pg)|(?<=db)|(?<=sql)|(?<=redis)|(?<=mongo)|(?<=mq)|(?<=kafka)|(?<=smtp))(HOST|HOSTNAME|ADDR|ADDRESS|SERVER|ENDPOINT|SERVICE|URL|URI)S?$"
@@ -241,10 +246,18 @@ def addresses(text: str) -> Iterator[tuple[str, int | None, str]]:
         taken.append(match.span())
         if host not in LOCAL:
             yield host, int(port) if port else _DEFAULTS.get(scheme), scheme
+    yield from _keyed(text)
     for match in _HOST_PORT.finditer(text):
         inside = any(start <= match.start() < end for start, end in taken)
         if not inside and match.group(1) not in LOCAL and 0 < int(match.group(2)) < 65536:
             yield match.group(1), int(match.group(2)), ""
+
+
+def _keyed(text: str) -> Iterator[tuple[str, int | None, str]]:
+    for match in _KEYED.finditer(text) if "=" in text and ";" in text else ():
+        beside = match.group(2) or (port.group(1) if (port := _KEYED_PORT.search(text)) else None)
+        if match.group(1).lower() not in LOCAL:
+            yield match.group(1), int(beside) if beside else None, ""
 
 
 def _port_beside(name: str, values: Mapping[str, tuple[str, Any]]) -> int | None:

@@ -15,16 +15,20 @@ _SAYS = re.compile(
     re.IGNORECASE,
 )
 _NEVER = re.compile(
-    r"(?i)connect|failed|refused|error|could not|cannot|unable|already in use|waiting for|upstream|metric|admin|pprof|debug|health"
+    r"(?i)connect(?!ions\b)|failed|refused|error|could not|cannot|unable|already in use|waiting for (?!connections)|upstream|^\s*at "
 )
+_ASIDE = re.compile(r"(?i)metric|admin|pprof|debug|health")
+"""Ports that are not there for clients."""
 
 
-def told_by_log(state: State, each: Container) -> dict[int, str]:
-    """Ports that a container's log says it listens on, each with the line."""
+def told_by_log(state: State, each: Container, *, aside: bool = False) -> dict[int, str]:
+    """Ports that a container's log says it listens on, each with the line; `aside`: those for metrics and health too."""
     said: dict[int, str] = {}
     for digest in state.logs(each.ref):
         for line in (*digest.last_lines, *(template.text for template in digest.templates)):
             found = _SAYS.search(line)
+            if found and _ASIDE.search(line) and not aside:
+                continue
             if found and not _NEVER.search(line) and 0 < int(found.group(1)) < 65536:
                 said.setdefault(int(found.group(1)), line)
     return said

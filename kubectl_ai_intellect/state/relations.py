@@ -28,6 +28,7 @@ class Relation(StrEnum):
     SCALES = "scales"
     MANAGES = "manages"  # workload → its pods, over however many owners
     SERVES = "serves"  # pod → the containers that call a Service which selects it
+    BESIDE = "beside"  # container → the other containers of its pod
     SAME = "same"  # the same object, or a part of it
     BACKS = "backs"  # Service → webhook or APIService that it serves
     USES = "uses"  # pod → ServiceAccount
@@ -129,6 +130,10 @@ def _parts(state: State, at: Ref) -> Iterator[Ref]:
     for group in ("initContainers", "containers"):
         for each in (found.spec.get(group) or ()) if found else ():
             yield at.at(each["name"])
+
+
+def _beside(state: State, at: Ref) -> Iterator[Ref]:
+    yield from (each for each in _parts(state, at.whole()) if each != at)
 
 
 def _whole(state: State, at: Ref) -> Iterator[Ref]:
@@ -374,6 +379,7 @@ _FORWARD = {
     Relation.SELECTS: _selects,
     Relation.MANAGES: _manages,
     Relation.SERVES: _serves,
+    Relation.BESIDE: _beside,
     Relation.SAME: _whole,
     Relation.ROUTES: _routes,
     Relation.MOUNTS: _mounts,
@@ -390,6 +396,7 @@ _BACK = {
     Relation.SELECTS: _selected_by,
     Relation.MANAGES: _managed_by,
     Relation.SERVES: _served_by,
+    Relation.BESIDE: _beside,
     Relation.SAME: _whole,
     Relation.ROUTES: _routed_by,
     Relation.MOUNTS: _mounted_by,

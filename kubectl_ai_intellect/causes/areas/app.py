@@ -29,8 +29,10 @@ from kubectl_ai_intellect.state.pods import Container, container, containers, de
 from kubectl_ai_intellect.state.relations import pods_of, workload_of
 
 READS = together(owners, container_logs)
-ENDS = ("container-restarting", "init-waiting", "container-unready", "container-finished", "probe-killing")
+ENDS = ("container-restarting", "init-waiting", "container-unready", "container-finished", "probe-killing",
+        "log-failing")  # fmt: skip
 BROKEN = ("panic", "segfault", "assertion", "module-missing", "deadlock", "version-mismatch", "schema-missing")
+EX_CONFIG = 78
 NAME = re.compile(r"[A-Z][A-Z0-9_]{1,80}|[A-Za-z_][A-Za-z0-9_]{1,80}")
 
 
@@ -167,6 +169,22 @@ def bad_config(state: State, symptom: Symptom) -> Iterable[Finding]:
         yield Finding("app/bad-config", workload, word.strength, says, supports=tuple(facts),
                       mends=(*mends, *rollback(state, workload)), weight=0.2)  # fmt: skip
         return
+    yield from _ended_for_config(state, symptom)
+
+
+def _ended_for_config(state: State, symptom: Symptom) -> Iterator[Finding]:
+    """Ended with the code that sysexits.h keeps for a configuration that cannot be used."""
+    each, end = at(state, symptom), quoted(state, symptom.at)
+    if each is None or each.death.get("exitCode") != EX_CONFIG or end is None:
+        return
+    workload = workload_of(state, symptom.at)
+    yield Finding(
+        "app/bad-config", workload, "likely",
+        f"container {each.name} ends with exit code {EX_CONFIG}, which means a configuration that cannot be used: "
+        f"{decisive_line(state, symptom.at)}",
+        supports=(field(symptom.at.whole(), f"container {each.name} ended with exit code {EX_CONFIG}"), end),
+        mends=tuple(rollback(state, workload)),
+    )  # fmt: skip
 
 
 def _quoted(value: str, line: str) -> bool:

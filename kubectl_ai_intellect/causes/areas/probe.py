@@ -9,7 +9,7 @@ from typing import Any
 
 from kubectl_ai_intellect.causes.areas.identity import PROXIES
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Symptom, cause
-from kubectl_ai_intellect.causes.facts import field, hits, logged, logs, told
+from kubectl_ai_intellect.causes.facts import field, hits, logged, told
 from kubectl_ai_intellect.causes.needs import container_logs, owners, together
 from kubectl_ai_intellect.causes.symptoms.pods import UNREACHED
 from kubectl_ai_intellect.kube.refs import Ref
@@ -18,6 +18,7 @@ from kubectl_ai_intellect.state.calls import asked_by_probe
 from kubectl_ai_intellect.state.edits import Edit, Patch
 from kubectl_ai_intellect.state.events import Event
 from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.listening import told_by_log
 from kubectl_ai_intellect.state.pods import Container, container, declared, pod_spec, spec_path
 from kubectl_ai_intellect.state.relations import workload_of
 
@@ -33,10 +34,6 @@ PROTOCOL = re.compile(
 )
 TIMEOUT = re.compile(r"(?i)deadline exceeded|timeout|timed out")
 SLOW = re.compile(r"(?i)Client\.Timeout|deadline exceeded|timed out|timeout: failed to connect")
-LISTENS = re.compile(
-    r"(?i)(?:listen\w*|serv\w+|start\w*|running|bound|bind\w*|ready|accept\w*)\b[^\n]{0,60}?"
-    r"(?:port[ :=]+|:)(\d{2,5})\b(?![.:]\d)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +115,7 @@ def serves(state: State, each: Container) -> set[int]:
 
 
 def told_ports(state: State, each: Container) -> set[int]:
-    found: set[int] = set()
-    for digest, _ in logs(state, each.ref):
-        for line in (*digest.last_lines, *(one.text for one in digest.templates)):
-            found |= {int(port) for port in LISTENS.findall(line) if 0 < int(port) < 65536}
-    return found
+    return set(told_by_log(state, each, aside=True))
 
 
 def _facts(state: State, workload: Ref, one: Failing, *more: Fact) -> tuple[Fact, ...]:

@@ -33,6 +33,7 @@ KINDS: dict[str, str] = {
     "client-failing": "its log says that a peer cannot be reached or refuses (note: the kind of failure)",
     "name-failing": "its log says that a name does not resolve",
     "access-denied": "its log or an event says that its identity may not do something",
+    "log-failing": "ready, but its log tells of a fault of its own (note: the kind)",
     "slow": "its log or its usage says that it is slow or starved",
     # at a workload
     "create-refused": "its pods are not even created",

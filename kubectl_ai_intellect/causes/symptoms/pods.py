@@ -20,6 +20,7 @@ PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIm
 CONFIG = frozenset({"CreateContainerConfigError"})
 START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun",
                    "PreCreateHookError", "PreStartHookError"})  # fmt: skip
+OWN_FAULTS = ("missing-env", "bad-config", "file-not-found", "permission-denied", "disk-full", "schema-missing")
 PATIENCE = timedelta(seconds=60)
 """How long whoever opens a pod's readiness gate may take."""
 SETTLED = timedelta(seconds=10)
@@ -136,6 +137,8 @@ def of_container(state: State, pod: Object, each: Container) -> Iterator[Symptom
     if _troubled(state, pod, each):
         yield from _deaths(state, pod, each)
         yield from _told_by_log(state, each)
+    elif each.ready and each.role != "init":
+        yield from _told_while_ready(state, each)
     if each.role == "init" and not (each.terminated and each.terminated.get("exitCode") == 0) and _begun(pod):
         first_open = next((x for x in containers(pod) if x.role == "init" and x.terminated.get("exitCode") != 0), None)
         if first_open is not None and first_open.name == each.name:
@@ -264,6 +267,14 @@ def _children_killed(state: State, each: Container) -> list[LogHit]:
     if each.running is None or each.death.get("reason") == "OOMKilled":
         return []
     return [hit for hit in _standing(state, each, "out-of-memory") if hit.name == CHILD]
+
+
+def _told_while_ready(state: State, each: Container) -> Iterator[Symptom]:
+    """Faults of its own that a container writes of while it passes its probes: some of its work fails."""
+    now = state.log(each.ref)
+    for hit in () if isinstance(now, Unread) else now.of(*OWN_FAULTS):
+        if not hit.recovered and hit.level in ("error", "fatal"):
+            yield Symptom("log-failing", each.ref, hit.at, hit.kind)
 
 
 def _told_by_log(state: State, each: Container) -> Iterator[Symptom]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from kubectl_ai_intellect.evidence.logs.classify import Draft
@@ -36,6 +37,8 @@ _CONNECTION = frozenset(
 )
 _MINOR = {"shutdown": -60, "slow": -35, "panic": -15, "dependency-missing": -20, "rate-limited": -5, "connection-reset": -8, "grpc-unavailable": -8,
           "http-upstream": -5, "connection-timeout": -2, "usage-error": -2, "leader-lost": -2}  # fmt: skip
+_RETRIED = re.compile(r"succeeded (?:at|after|on) |retry succeeded")
+"""What succeeds at a later try is what failed at an earlier one, whatever it is called."""
 _TECHNOLOGIES = (
     "postgres",
     "mysql",
@@ -165,6 +168,8 @@ def _speaks_of(success: str, own: tuple[str, ...]) -> bool:
     if any(word in success for word in own):
         return True
     others = [t for t in _TECHNOLOGIES if t in success and t != "database"]
+    if _RETRIED.search(success):
+        return not others
     if "database" in success and any(w in ("postgres", "mysql", "mongodb", "mariadb") for w in own):
         return True
     return not others and (

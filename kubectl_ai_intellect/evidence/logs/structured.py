@@ -38,6 +38,9 @@ _HEAD = re.compile(
     r"(?:[\w.\-/]{1,60}+(?:\[\d+\])?: )?(?P<level>trace|debug|dbug|info|warn|warning|error|fail|fatal|crit|critical|panic)\b ?:(?!\d)",
     re.IGNORECASE,
 )
+_CHANNEL = re.compile(
+    r"(?:^|\s)[a-z][\w\-]{1,30}\.(?P<level>DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|ALERT|EMERGENCY): "
+)
 _LOGFMT = re.compile(
     r"(?<![\w.])(?:level|lvl|severity|loglevel|log\.level)[=:]\s?[\"']?(?P<level>[A-Za-z]{1,13})", re.I
 )
@@ -139,6 +142,9 @@ def _plain_level(text: str) -> str:
         found = pattern.search(head) if pattern is _LOGFMT else pattern.match(head)
         if found is not None and found["level"].lower() in _NAMES:
             return _NAMES[found["level"].lower()]
+    found = _CHANNEL.search(head)
+    if found is not None:
+        return _NAMES[found["level"].lower()]
     found = _BRACKET.search(head)
     word = _WORD.search(head)
     if found is not None and (word is None or found.start() <= word.start()):
