@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.causes.facts import hits
 from kubectl_ai_intellect.causes.refusals import uncalled
 from kubectl_ai_intellect.state.calls import asked_by_probe
 from kubectl_ai_intellect.state.custom import makes, refers_to
 from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.pods import shared_directories
 from kubectl_ai_intellect.state.relations import Relation, lacking
 
 Only = Callable[[State, Symptom, Symptom], bool]
@@ -102,6 +104,14 @@ def _loopback(state: State, cause: Symptom, effect: Symptom) -> bool:
     return effect.note.partition(" ")[2].rpartition(":")[0] in ("127.0.0.1", "localhost", "::1")
 
 
+def _writes(state: State, cause: Symptom, effect: Symptom) -> bool:
+    """The effect's log misses a file in an emptyDir that the two containers share."""
+    pod = state.find(effect.at)
+    shared = shared_directories(pod, cause.at.part, effect.at.part) if pod else ()
+    missed = [hit.name for hit, _ in hits(state, effect.at, "file-not-found") if not hit.recovered]
+    return any(name.startswith(f"{place}/") for name in missed for place in shared)
+
+
 def _must_pass(state: State, cause: Symptom, effect: Symptom) -> bool:
     """It is this configuration's webhook that the API server cannot call for the workload's pods."""
     held = state.find(cause.at)
@@ -127,6 +137,8 @@ LINKS: tuple[Link, ...] = (
     _row("no-endpoints", Relation.CALLS, "name-failing", "a headless Service without endpoints has no addresses", back=True,
          only=_headless),
     _row(CONTAINER, Relation.BESIDE, "client-failing", "it calls its neighbour in the pod", only=_loopback),
+    _row(f"client-failing name-failing access-denied {CONTAINER}", Relation.BESIDE,
+         "container-unready container-restarting init-waiting", "it waits for what its neighbour in the pod is to write", only=_writes),
     _row(POD, Relation.SERVES, "client-failing", "it is served by that pod"),
     _row("no-endpoints", Relation.ROUTES, "route-broken", "the route leads to that Service", back=True),
     _row("no-endpoints", Relation.BACKS, "api-unavailable webhook-failing", "it is served by that Service"),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from kubectl_ai_intellect.causes.assess import PROVED, Assessment, Root, assess, known, sources, wanted
 from kubectl_ai_intellect.causes.base import Symptom, causes
 from kubectl_ai_intellect.causes.symptoms import derive
-from kubectl_ai_intellect.causes.symptoms.asked import refused, unmatched
+from kubectl_ai_intellect.causes.symptoms.asked import hanging, refused, unmatched
 from kubectl_ai_intellect.investigate.connected import connected
 from kubectl_ai_intellect.investigate.further import further
 from kubectl_ai_intellect.investigate.reading import Reader, neighbours_logs, quiet_logs
@@ -67,7 +67,10 @@ class Desk:
     def think(self) -> None:
         """Derive symptoms and assess them with what is known now."""
         told = f"{self.question} {self.pasted}"
-        self.symptoms = [*derive(self.known), *unmatched(self.known, self.question), *refused(self.known, told)]
+        self.symptoms = derive(self.known)
+        there = {(each.kind, each.at) for each in self.symptoms}
+        asked = (*unmatched(self.known, self.question), *refused(self.known, told), *hanging(self.known, told))
+        self.symptoms += [each for each in asked if (each.kind, each.at) not in there]
         if TROUBLE.search(self.question.lower()) is None:  # a log may grumble as long as nobody complains
             self.symptoms = [each for each in self.symptoms if each.kind != "log-failing"]
         self.focus = focus(self.known, self.symptoms, self.scope)

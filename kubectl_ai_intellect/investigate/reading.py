@@ -180,7 +180,8 @@ def following(state: State, scope: Scope) -> list[Read]:
         return first_look(scope.target.name)
     waiting = [pod for pod in pods if not pod.spec.get("nodeName") and not is_finished(pod)]
     reads: list[Read] = []
-    if waiting or (scope.target is None and len(pods) < int(PAGE)):
+    passes_by = scope.target is not None and scope.target.kind == "DaemonSet"
+    if waiting or passes_by or (scope.target is None and len(pods) < int(PAGE)):
         reads.append(list_of("Node"))
     hosts = list(dict.fromkeys(pod.spec["nodeName"] for pod in pods if pod.spec.get("nodeName")))
     if scope.target is not None:

@@ -26,6 +26,7 @@ LATENT = frozenset(
         "stale-config",
         "certificate-old",
         "scaler-capped",
+        "node-uncovered",
         "slow",
         "log-failing",
         "binding-broken",

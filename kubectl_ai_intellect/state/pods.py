@@ -137,6 +137,18 @@ def declared_containers(owner: Object) -> Iterator[Mapping[str, Any]]:
     yield from spec.get("containers") or ()
 
 
+def shared_directories(owner: Object, *names: str) -> list[str]:
+    """Where the last of these containers sees the emptyDirs that all of them mount."""
+    spec = pod_spec(owner)
+    passing = {each.get("name") for each in spec.get("volumes") or () if "emptyDir" in each}
+    mounts = {
+        each.get("name"): {one.get("name"): str(one.get("mountPath") or "").rstrip("/") for one in each.get("volumeMounts") or ()}
+        for each in declared_containers(owner)
+    }  # fmt: skip
+    common = [volume for volume in passing if all(volume in mounts.get(name, {}) for name in names)]
+    return sorted(mounts[names[-1]][volume] for volume in common)
+
+
 def phase(pod: Object) -> str:
     return pod.status.get("phase") or ""
 

@@ -25,7 +25,15 @@ from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import when
 from kubectl_ai_intellect.state.edits import Append, By, Edit, Patch, set_field
 from kubectl_ai_intellect.state.graph import State
-from kubectl_ai_intellect.state.pods import Container, container, containers, declared, pod_spec, spec_path
+from kubectl_ai_intellect.state.pods import (
+    Container,
+    container,
+    containers,
+    declared,
+    pod_spec,
+    shared_directories,
+    spec_path,
+)
 from kubectl_ai_intellect.state.relations import pods_of, workload_of
 
 READS = together(owners, container_logs)
@@ -245,14 +253,27 @@ def file_not_found(state: State, symptom: Symptom) -> Iterable[Finding]:
         volume = mount_over(state, workload, symptom.at.part, path)
         if volume:
             facts.append(field(workload, f"volume {volume[0]['name']} is mounted at {volume[1]['mountPath']}"))
+        shared = _to_be_written(state, symptom, path)
         yield Finding(
-            "app/file-not-found", workload, word.strength,
+            "app/file-not-found", workload, "possible" if shared else word.strength,
             f"container {symptom.at.part} looks for the file {path or '(see log)'}, which is not there"
             + (f"; volume {volume[0]['name']} is mounted at {volume[1]['mountPath']} and does not hold it" if volume else ""),
             supports=tuple(facts),
             mends=(*_file_mends(state, workload, symptom.at.part, path), *rollback(state, workload)), weight=0.1,
         )  # fmt: skip
         return
+
+
+def _to_be_written(state: State, symptom: Symptom, path: str) -> bool:
+    """Whether another container of the pod, unwell itself, shares the emptyDir in which the file is missing."""
+    pod = state.find(symptom.at)
+    for other in containers(pod) if pod else ():
+        ill = not other.ready or any(not hit.recovered for hit, _ in hits(state, other.ref, *PEERS))
+        if other.name != symptom.at.part and ill and pod is not None:
+            places = shared_directories(pod, other.name, symptom.at.part)
+            if any(path.startswith(f"{place}/") for place in places):
+                return True
+    return False
 
 
 def mount_over(state: State, workload: Ref, name: str, path: str) -> tuple[Any, Any] | None:

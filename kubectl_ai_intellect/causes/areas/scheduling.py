@@ -205,9 +205,28 @@ def as_text(taint: fit.Spec) -> str:
     return f"{taint.get('key')}{value}:{taint.get('effect')}"
 
 
-@cause("scheduling/taint-not-tolerated", "pod-unscheduled", needs=needs,
+def _passed_by(state: State, symptom: Symptom) -> Iterator[Finding]:
+    """A node that a DaemonSet would serve but for a taint: no pod is even made for it, so nothing waits."""
+    owner, node = state.find(symptom.at), state.find(ref("Node", "", symptom.note))
+    if owner is None or node is None:
+        return
+    taints = fit.untolerated(pod_spec(owner), node)
+    text = ", ".join(as_text(taint) for taint in taints)
+    yield Finding(
+        "scheduling/taint-not-tolerated", symptom.at, "proved",
+        f"{symptom.at.short} runs no pod on {node.ref.name}, though its selectors admit that node: the taint {text} is not "
+        "tolerated, and a DaemonSet makes no pod for such a node",
+        supports=(field(node, f"spec.taints of {node.ref.name}: {text}"), field(owner, f"no toleration for {text}")),
+        mends=tuple(_taint_mends(state, symptom.at, node, taints)),
+    )  # fmt: skip
+
+
+@cause("scheduling/taint-not-tolerated", "pod-unscheduled", "node-uncovered", needs=needs,
        holds=lambda state, at: _static(state, at) == "taint")  # fmt: skip
 def taint_not_tolerated(state: State, symptom: Symptom) -> Iterable[Finding]:
+    if symptom.kind == "node-uncovered":
+        yield from _passed_by(state, symptom)
+        return
     found = waiting(state, symptom, "taint")
     if not found:
         return

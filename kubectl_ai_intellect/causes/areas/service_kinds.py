@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kubectl_ai_intellect.causes.areas.service import entry_of, words
+from kubectl_ai_intellect.causes.areas.service import entry_of, meant, words
 from kubectl_ai_intellect.causes.attempts import servers
 from kubectl_ai_intellect.causes.base import Finding, Mend, Symptom, cause
-from kubectl_ai_intellect.causes.facts import field, not_there, told
+from kubectl_ai_intellect.causes.facts import field, listed, not_there, told
 from kubectl_ai_intellect.causes.near import nearest
-from kubectl_ai_intellect.causes.symptoms.traffic import serves
+from kubectl_ai_intellect.causes.symptoms.traffic import by_hand, serves
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Object, Read, dig, list_of
 from kubectl_ai_intellect.state.calls import called, service_named
-from kubectl_ai_intellect.state.edits import set_field
+from kubectl_ai_intellect.state.edits import Patch, set_field
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import containers, is_ready
 from kubectl_ai_intellect.state.relations import workload_of
@@ -158,6 +158,50 @@ def _nowhere(state: State, at: Ref) -> str:
     return (
         f"there is no Service {target.name} in namespace {target.namespace}" if target and state.absent(target) else ""
     )
+
+
+def _with_address(address: str) -> Read:
+    return list_of("Pod", "", fields=f"status.podIP={address}")
+
+
+def _owners_of_addresses(state: State, symptom: Symptom) -> Iterable[Read]:
+    service = state.find(symptom.at)
+    if service is not None and symptom.note == "by hand":
+        yield from (_with_address(address) for _, address in by_hand(state, service)[:5])
+
+
+def _orphaned(state: State, at: Ref) -> list[tuple[Object, str]]:
+    """The hand-made endpoints that were looked for among all pods in vain."""
+    service = state.find(at)
+    if service is None or service.spec.get("selector"):
+        return []
+    asked = [(held, address, state.fetched.get(_with_address(address))) for held, address in by_hand(state, service)]
+    return [(held, address) for held, address, answer in asked
+            if answer is not None and answer.unread is None and not answer.items]  # fmt: skip
+
+
+@cause("service/endpoints-stale", "service-suspect", needs=_owners_of_addresses,
+       holds=lambda state, at: bool(_orphaned(state, at)))  # fmt: skip
+def endpoints_stale(state: State, symptom: Symptom) -> Iterable[Finding]:
+    service, stale = state.find(symptom.at), _orphaned(state, symptom.at)
+    if service is None or not stale or len(stale) < len(by_hand(state, service)):
+        return
+    held, addresses = stale[0][0], ", ".join(address for _, address in stale[:3])
+    found = meant(state, service)
+    mends = [Mend(f"Let it select the pods of {found[0].short}, which keeps the addresses up to date by itself",
+                  (set_field(service.ref, "spec", "selector", value=dict(found[1])),
+                   Patch(held.ref, action="delete")), risk="medium")] if found else []  # fmt: skip
+    mends.append(Mend(f"Or write the addresses that serve now into {held.ref.short}",
+                      (set_field(held.ref, "endpoints", 0, "addresses", value=["<ADDRESS>"]),),
+                      unknown=("<ADDRESS>: where the service runs now",)))  # fmt: skip
+    yield Finding(
+        "service/endpoints-stale", service.ref, "proved",
+        f"Service {service.ref.name} has no selector; {held.ref.short}, written by hand, sends its traffic to {addresses}, "
+        "and no pod has that address any more",
+        supports=(field(service, "spec.selector is not set"), field(held, f"endpoints of {held.ref.name}: {addresses}"),
+                  listed("Pod", "", f"no pod of the cluster has the address {addresses}")),
+        mends=tuple(mends), weight=0.2,
+    )  # fmt: skip
 
 
 @cause("service/external-name-invalid", "service-suspect", needs=_target_namespace,

@@ -43,6 +43,10 @@ def capacity(volume: Object) -> str:
     return dig(volume.spec, "capacity", "storage", otherwise="0")
 
 
+def volume_mode(found: Object) -> str:
+    return found.spec.get("volumeMode") or "Filesystem"
+
+
 def default_class(state: State) -> str:
     """The default class; else the only one."""
     classes = list(state.all("StorageClass"))
@@ -69,8 +73,8 @@ def faults(claim: Object, volume: Object) -> list[str]:
         found.append("capacity")
     if not set(claim.spec.get("accessModes") or ()) <= set(volume.spec.get("accessModes") or ()):
         found.append("mode")
-    if (claim.spec.get("volumeMode") or "Filesystem") != (volume.spec.get("volumeMode") or "Filesystem"):
-        found.append("mode")
+    if volume_mode(claim) != volume_mode(volume):
+        found.append("form")
     owner = volume.spec.get("claimRef") or {}
     mine = (owner.get("namespace"), owner.get("name")) == (claim.ref.namespace, claim.ref.name)
     if owner and not (mine and owner.get("uid") in (None, "", claim.uid)):
@@ -80,9 +84,9 @@ def faults(claim: Object, volume: Object) -> list[str]:
     return found
 
 
-ORDER = ("selector", "capacity", "mode", "bound", "class")
+ORDER = ("selector", "capacity", "mode", "form", "bound", "class")
 IDS = {"selector": "storage/selector-mismatch", "capacity": "storage/capacity-mismatch",
-       "mode": "storage/access-mode-mismatch", "bound": "storage/pv-already-bound", "class": "storage/class-mismatch"}  # fmt: skip
+       "mode": "storage/access-mode-mismatch", "form": "storage/volume-mode-mismatch", "bound": "storage/pv-already-bound", "class": "storage/class-mismatch"}  # fmt: skip
 
 
 def lack(state: State, claim: Object) -> Lack | None:
@@ -138,7 +142,14 @@ def _static(state: State, claim: Object) -> Lack | None:
     if not near_by or any(not found for found, _ in apart):
         return None
     found, volume = min(
-        near_by, key=lambda one: (len(one[0]), ORDER.index(one[0][0]), -_alike(claim, one[1]), one[1].ref.name)
+        near_by,
+        key=lambda one: (
+            not _kept_for(claim, one[1]),
+            len(one[0]),
+            ORDER.index(one[0][0]),
+            -_alike(claim, one[1]),
+            one[1].ref.name,
+        ),
     )
     if (
         found == ["class"]
@@ -149,6 +160,12 @@ def _static(state: State, claim: Object) -> Lack | None:
     ):
         return None  # several of other classes would do, and none looks meant: what lacks is the claim's own class
     return Lack(IDS[found[0]], _between(claim, volume, found[0]), volume)
+
+
+def _kept_for(claim: Object, volume: Object) -> bool:
+    """Whether a volume is held for a claim of this very name: the one before, deleted since."""
+    owner = volume.spec.get("claimRef") or {}
+    return (owner.get("namespace"), owner.get("name")) == (claim.ref.namespace, claim.ref.name)
 
 
 ALIKE = 0.6
@@ -179,6 +196,7 @@ def _between(claim: Object, volume: Object, fault: str) -> str:
         "selector": f"its selector does not match volume {name}, whose labels are {_labels(volume)}",
         "capacity": f"it asks for {size_of(claim)}, and volume {name} has {capacity(volume)}",
         "mode": f"it asks for {_modes(claim)}, and volume {name} offers {_modes(volume)}",
+        "form": f"it asks for volumeMode {volume_mode(claim)}, and volume {name} is of volumeMode {volume_mode(volume)}",
         "bound": f"volume {name} is held for the claim {owner.get('namespace')}/{owner.get('name')}"
         + (" that is gone (Released)" if volume.status.get("phase") == "Released" else ""),
         "class": f"it has the class {class_of(claim) or '(none)'}, and volume {name} has "
@@ -211,12 +229,12 @@ def _mends(state: State, claim: Object, why: Lack) -> Iterator[Mend]:
                    (_anew(claim, ("resources", "requests", "storage"), capacity(volume)),),
                    unknown=("whether so little is enough; else make a larger volume",))  # fmt: skip
     elif fault == "access-mode-mismatch" and volume is not None:
-        edits = [Edit(("spec", "accessModes"), volume.spec.get("accessModes"))]
-        if volume.spec.get("volumeMode", "Filesystem") != claim.spec.get("volumeMode", "Filesystem"):
-            edits.append(Edit(("spec", "volumeMode"), volume.spec.get("volumeMode", "Filesystem")))
-        yield Mend(
-            f"Ask for {_modes(volume)}, as volume {volume.ref.name} offers", (Patch(at, tuple(edits)),), risk="medium"
-        )
+        edits = (Edit(("spec", "accessModes"), volume.spec.get("accessModes")),)
+        yield Mend(f"Ask for {_modes(volume)}, as volume {volume.ref.name} offers", (Patch(at, edits),), risk="medium")
+    elif fault == "volume-mode-mismatch" and volume is not None:
+        yield Mend(f"Ask for volumeMode {volume_mode(volume)}, as volume {volume.ref.name} has it",
+                   (Patch(at, (Edit(("spec", "volumeMode"), volume_mode(volume)),)),), risk="medium",
+                   unknown=("whether the pods can use it so: Filesystem is mounted (volumeMounts), Block is a device (volumeDevices)",))  # fmt: skip
     elif fault == "selector-mismatch":
         yield Mend("Do without the selector", (remove_field(at, "spec", "selector"),), risk="medium")
         if volume is not None:
@@ -313,6 +331,11 @@ def capacity_mismatch(state: State, symptom: Symptom) -> Iterable[Finding]:
 @cause("storage/access-mode-mismatch", "claim-pending", needs=NEEDS, holds=_declared("storage/access-mode-mismatch"))
 def access_mode(state: State, symptom: Symptom) -> Iterable[Finding]:
     yield from _lacking(state, symptom, "storage/access-mode-mismatch")
+
+
+@cause("storage/volume-mode-mismatch", "claim-pending", needs=NEEDS, holds=_declared("storage/volume-mode-mismatch"))
+def volume_mode_mismatch(state: State, symptom: Symptom) -> Iterable[Finding]:
+    yield from _lacking(state, symptom, "storage/volume-mode-mismatch")
 
 
 @cause("storage/selector-mismatch", "claim-pending", needs=NEEDS, holds=_declared("storage/selector-mismatch"))

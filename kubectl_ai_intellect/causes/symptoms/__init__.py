@@ -40,6 +40,7 @@ KINDS: dict[str, str] = {
     "workload-short": "fewer available than wanted",
     "workload-unobserved": "its controller has not looked at its newest generation",
     "rollout-stalled": "a rollout makes no progress, is paused or waits",
+    "node-uncovered": "a DaemonSet passes by a node that its selectors admit (note: the node)",
     "workload-idle": "wants no replicas",
     "job-failed": "failed for good",
     "job-unfinished": "runs on although its work is done or its time is over",

@@ -20,6 +20,10 @@ IMMUTABLE = re.compile(
 INVALID = re.compile(
     r"(?i)\b(deployment|statefulset|daemonset|replicaset|job)(?:\.[a-z0-9.]+)? [\"'\\]*([a-z0-9][a-z0-9.-]*)[\"'\\]* is invalid"
 )
+DELETION = re.compile(
+    r"(?i)\b(?:delet\w*|remov\w*|terminat\w*|uninstall\w*|recreat\w*)\b.*\b(?:hang\w*|stuck|never|forever|still|not|does ?n.t|can.?not|won.t|blocks?)\b"
+    r"|\b(?:hang\w*|stuck|can.?not|can.t|won.t|never|unable to)\b.*\b(?:delet\w*|remov\w*|terminat\w*|uninstall\w*|go away)\b|finali[sz]er"
+)
 NEARLY = 0.8
 """How alike two host names are of which one is a slip of the other."""
 
@@ -88,6 +92,15 @@ def refused(state: State, text: str) -> Iterator[Symptom]:
                 yield Symptom("create-refused", found.ref, None, "immutable")
 
 
+def hanging(state: State, text: str) -> Iterator[Symptom]:
+    """Objects on their way out that still have finalizers, where the words say that it takes too long."""
+    if DELETION.search(text) is None:
+        return
+    for each in state.objects:
+        if each.deleting and each.meta.get("finalizers") and each.ref.kind not in ("Pod", "Namespace"):
+            yield Symptom("deletion-stuck", each.ref, each.deleting)
+
+
 def _serves(ingress: Object, host: str, path: str) -> bool:
     if ingress.spec.get("defaultBackend"):
         return True
@@ -109,4 +122,16 @@ def uncovered(ingress: Object) -> tuple[str, str] | None:
     return None
 
 
-__all__ = ["IMMUTABLE", "NEARLY", "addresses", "alike", "covers", "hosts", "leads", "refused", "uncovered", "unmatched"]
+__all__ = [
+    "IMMUTABLE",
+    "NEARLY",
+    "addresses",
+    "alike",
+    "covers",
+    "hanging",
+    "hosts",
+    "leads",
+    "refused",
+    "uncovered",
+    "unmatched",
+]

@@ -48,14 +48,31 @@ def ready_endpoints(state: State, service: Object) -> int | None:
     )
 
 
+def by_hand(state: State, service: Object) -> list[tuple[Object, str]]:
+    """The addresses that somebody wrote into endpoints of a Service without a selector, as far as they could be pods'."""
+    networks = {ip.rpartition(".")[0].rpartition(".")[0] for pod in state.all("Pod") if (ip := pod.status.get("podIP"))}
+    slices = state.labelled("EndpointSlice", service.ref.namespace, {"kubernetes.io/service-name": service.ref.name})
+    return [
+        (each, str(address))
+        for each in slices
+        for endpoint in each.raw.get("endpoints") or ()
+        for address in endpoint.get("addresses") or ()
+        if str(address).rpartition(".")[0].rpartition(".")[0] in networks
+    ]
+
+
 def _service(state: State, service: Object) -> Iterator[Symptom]:
     spec = service.spec
+    if service.deleting:
+        return
     if spec.get("type") == "ExternalName":
         yield Symptom("service-suspect", service.ref, service.created, "ExternalName")
         return
     if spec.get("type") == "LoadBalancer" and not dig(service.status, "loadBalancer", "ingress"):
         yield Symptom("balancer-pending", service.ref, service.created)
     if not spec.get("selector"):
+        if by_hand(state, service):
+            yield Symptom("service-suspect", service.ref, service.created, "by hand")
         return
     pods = backends(state, service)
     ready = ready_endpoints(state, service)
@@ -175,4 +192,4 @@ def is_guarded(state: State, at: Ref) -> list[Ref]:
     return [each for each in near(state, at.whole(), Relation.SELECTS, back=True) if each.kind == "NetworkPolicy"]
 
 
-__all__ = ["backends", "derive", "has_port", "is_guarded", "ready_endpoints", "serves", "silent_ports"]
+__all__ = ["backends", "by_hand", "derive", "has_port", "is_guarded", "ready_endpoints", "serves", "silent_ports"]

@@ -14,7 +14,7 @@ from kubectl_ai_intellect.kube.source import Object, when
 from kubectl_ai_intellect.state.custom import complaints, scaled_by
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.history import field_managers
-from kubectl_ai_intellect.state.pods import containers, declared_containers, is_finished, is_ready
+from kubectl_ai_intellect.state.pods import containers, declared_containers, is_finished, is_ready, pod_spec
 from kubectl_ai_intellect.state.relations import Relation, near, owner_refs, pods_of, references, workload_of
 
 REFUSED = ("FailedCreate", "ReplicaSetCreateError", "FailedDaemonPod")
@@ -40,6 +40,8 @@ def derive(state: State) -> Iterator[Symptom]:
     for kind in ("Deployment", "StatefulSet", "DaemonSet"):
         for each in state.all(kind):
             yield from _drift(state, each)
+    for each in state.all("DaemonSet"):
+        yield from _uncovered(state, each)
 
 
 def wanted(each: Object) -> int:
@@ -225,6 +227,19 @@ def stale_configs(state: State, each: Object) -> Iterator[Symptom]:
         changed = _data_changed(state.find(target))
         if started and changed and changed > started:
             yield Symptom("stale-config", each.ref, changed, target.short)
+
+
+def _uncovered(state: State, each: Object) -> Iterator[Symptom]:
+    """Nodes that a DaemonSet's selectors admit and a taint keeps it from; those that taints keep for the cluster are meant."""
+    from kubectl_ai_intellect.causes import fit
+
+    spec = pod_spec(each)
+    hosts = {pod.spec.get("nodeName") for pod in pods_of(state, each.ref)}
+    for node in state.all("Node"):
+        taints = [taint for taint in fit.untolerated(spec, node) if "kubernetes.io/" not in (taint.get("key") or "")]
+        own = [taint for taint in fit.untolerated(spec, node) if taint not in taints]
+        if node.ref.name not in hosts and taints and not own and fit.selects(spec, node):
+            yield Symptom("node-uncovered", each.ref, None, node.ref.name)
 
 
 def _data_changed(found: Object | None) -> datetime | None:
