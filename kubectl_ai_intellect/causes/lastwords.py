@@ -80,6 +80,18 @@ def quoted(state: State, at: Ref) -> Fact | None:
     return None
 
 
+def after(state: State, at: Ref, hit: LogHit) -> str:
+    """What a log says right below a line that only announces: the field, the value, the place."""
+    start = hit.line.rstrip("…").strip()
+    for digest, _ in logs(state, at):
+        lines = [line.strip() for line in digest.last_lines]
+        where = next((index for index, line in enumerate(lines) if start and start in line), None)
+        if where is not None:
+            below = [line for line in lines[where + 1 : where + 4] if line and not line.startswith(("at ", "File "))]
+            return " ".join(below)[:240]
+    return ""
+
+
 CLOSING = re.compile(
     r"(?i)\babort(?:ing|ed)?\b|shutting down|shut ?down|exit(?:ed|ing|s)?\b|did not (?:exit|start)|stopp(?:ed|ing)|terminat|"
     r"see (?:the )?(?:log|above)|check the log|dying|bye|failed to start$"
@@ -124,4 +136,4 @@ def _alarms(lines: Sequence[str]) -> list[str]:
     return []
 
 
-__all__ = ["PEERS", "Word", "decisive_line", "quoted", "standing", "strongest", "words"]
+__all__ = ["PEERS", "Word", "after", "decisive_line", "quoted", "standing", "strongest", "words"]

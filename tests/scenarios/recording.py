@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from kubectl_ai_intellect.evidence.redact import redact
-from kubectl_ai_intellect.kube.case import Case, Recorder, record_settled
+from kubectl_ai_intellect.kube.case import Case, RecordedList, Recorder, record_settled
 from kubectl_ai_intellect.kube.config import Flags
 from kubectl_ai_intellect.kube.session import connect
 from kubectl_ai_intellect.kube.source import Source
@@ -66,7 +66,7 @@ def _with_what_else(case: Case, read: Case) -> Case:
     }
     lists = [
         entry for entry in read.lists
-        if not {(entry.group, entry.kind, ""), (entry.group, entry.kind, entry.namespace)} & whole
+        if not {(entry.group, entry.kind, ""), (entry.group, entry.kind, entry.namespace)} & whole or _certificates(entry)
     ]  # fmt: skip
     known = {(log.namespace, log.pod, log.container, log.previous) for log in case.logs}
     logs = [log for log in read.logs if (log.namespace, log.pod, log.container, log.previous) not in known]
@@ -78,6 +78,11 @@ def _with_what_else(case: Case, read: Case) -> Case:
         access=tuple(dict.fromkeys((*case.access, *read.access))),
         resources=tuple(dict.fromkeys((*case.resources, *read.resources))),
     )
+
+
+def _certificates(entry: RecordedList) -> bool:
+    """Secrets with the public part of a certificate, of which a whole list has the names alone."""
+    return entry.kind == "Secret" and any("data" in item for item in entry.items)
 
 
 __all__ = ["asked", "record", "without_leftovers"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Strength, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, hits
-from kubectl_ai_intellect.causes.lastwords import PEERS, decisive_line, quoted, strongest, words
+from kubectl_ai_intellect.causes.lastwords import PEERS, after, decisive_line, quoted, strongest, words
 from kubectl_ai_intellect.causes.needs import container_logs, lists, owners, together
 from kubectl_ai_intellect.causes.origins import (
     before,
@@ -172,6 +172,9 @@ def bad_config(state: State, symptom: Symptom) -> Iterable[Finding]:
                 )
             )
             mends += _value_mends(state, workload, symptom.at.part, one.path, one.name)
+        elif not name and (more := after(state, symptom.at, word.hit)):
+            says += f": {more}"
+            facts += [end] if (end := quoted(state, symptom.at)) else []
         elif word.hit.kind == "usage-error":
             mends += _argument_mends(state, workload, symptom.at.part, name)
         yield Finding("app/bad-config", workload, word.strength, says, supports=tuple(facts),
@@ -250,6 +253,8 @@ def file_not_found(state: State, symptom: Symptom) -> Iterable[Finding]:
         if word.hit.kind == "module-missing" and not path.startswith("/"):
             continue
         facts = [word.fact]
+        if not path and (end := quoted(state, symptom.at)):
+            facts.append(end)  # the line itself does not name the file; those around it may
         volume = mount_over(state, workload, symptom.at.part, path)
         if volume:
             facts.append(field(workload, f"volume {volume[0]['name']} is mounted at {volume[1]['mountPath']}"))

@@ -278,7 +278,10 @@ def _told_while_ready(state: State, each: Container) -> Iterator[Symptom]:
 
 
 def _told_by_log(state: State, each: Container) -> Iterator[Symptom]:
+    forbidden = bool(_standing(state, each, "forbidden"))
     for hit in _standing(state, each, *UNREACHED):
+        if forbidden and hit.kind == "auth-failed" and hit.peer is None and "403" in hit.line:
+            continue  # the same refusal, told by its number alone
         peer = f"{hit.peer.host}:{hit.peer.port or ''}" if hit.peer else ""
         yield Symptom("client-failing", each.ref, hit.at, f"{hit.kind} {peer}".strip())
     for hit in _standing(state, each, "dns-failure"):
