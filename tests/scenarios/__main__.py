@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kubectl", default="kubectl")
     parser.add_argument("--root", type=Path, default=HERE, help="the directory of the scenarios; default: this one")
     parser.add_argument("--at-once", type=int, default=4)
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     chosen = [
         each
         for each in find(given.root)
