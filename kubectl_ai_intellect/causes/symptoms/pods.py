@@ -13,7 +13,7 @@ from kubectl_ai_intellect.kube.source import Object, Unread, when
 from kubectl_ai_intellect.state.calls import service_of
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import Container, containers, is_finished, is_ready, phase
-from kubectl_ai_intellect.state.relations import owner_refs
+from kubectl_ai_intellect.state.relations import Relation, near, owner_refs
 
 PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError",
                   "RegistryUnavailable", "SignatureValidationFailed"})  # fmt: skip
@@ -192,7 +192,7 @@ def _troubled(state: State, pod: Object, each: Container) -> bool:
 
 
 def _made_up(state: State, each: Container) -> bool:
-    """What ended it was a peer that was not there; the peer is, or it has been well for longer than it lasted that time."""
+    """What ended it was a peer that came only later, or it has been well for longer than it lasted that time."""
     start, end = when(each.last.get("startedAt")), when(each.last.get("finishedAt"))
     if not each.ready or each.running is None or each.started is None or start is None or end is None:
         return False
@@ -202,16 +202,17 @@ def _made_up(state: State, each: Container) -> bool:
         return False
     if not all(hit.recovered for hit in now.of(*peers)):
         return False
-    return state.now - each.started > end - start + SETTLED or _served_again(state, each, before.hits[0])
+    return state.now - each.started > end - start + SETTLED or _came_after(state, each, before.hits[0], start)
 
 
-def _served_again(state: State, each: Container, hit: LogHit) -> bool:
-    """Whether the Service that a hit speaks of has endpoints now."""
-    from kubectl_ai_intellect.causes.symptoms.traffic import ready_endpoints
-
+def _came_after(state: State, each: Container, hit: LogHit, start: datetime) -> bool:
+    """Whether what the hit speaks of became ready only after the run that failed for want of it had begun."""
     service = service_of(state, hit.peer.host, each.pod.namespace) if hit.peer else None
-    found = state.find(service) if service else None
-    return found is not None and bool(ready_endpoints(state, found))
+    backends = (state.find(at) for at in near(state, service, Relation.SELECTS)) if service else ()
+    ready = [
+        when((pod.condition("Ready") or {}).get("lastTransitionTime")) for pod in backends if pod and is_ready(pod)
+    ]
+    return bool(ready) and all(since is not None and since > start for since in ready)
 
 
 def _past(state: State, each: Container) -> bool:
