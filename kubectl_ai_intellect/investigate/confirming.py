@@ -38,8 +38,10 @@ def names_of(report: Diagnosis) -> dict[str, str]:
     objects: list[ObjectRef | None] = [verdict.object, *(step.object for step in verdict.chain)]
     objects += [each.object for each in report.evidence if each.id in cited]
     objects += verdict.affects
+    root = verdict.object.name if verdict.object else ""
+    own = [each for each in objects if each and root and (each.name == root or each.name.startswith(f"{root}-"))]
     found: dict[str, str] = {}
-    for each in objects:
+    for each in (*own, *objects):  # a pod of the root's own before a client's that suffers
         if each is None:
             continue
         kind = each.kind.lower()

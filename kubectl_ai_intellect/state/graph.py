@@ -28,6 +28,14 @@ class Digest(Protocol):
     def __call__(self, chunks: Iterable[bytes], *, exit_code: int | None = None) -> Any: ...
 
 
+GONE = (
+    b"unable to retrieve container logs for ",
+    b"failed to try resolving symlinks in path ",
+    b"failed to open log file ",
+)
+"""The kubelet's own words where a container's log was removed, served as if they were the log."""
+
+
 @dataclass(frozen=True)
 class State:
     """What is known of a cluster at one moment; `now` is the clock of the reading, never the wall's."""
@@ -229,9 +237,7 @@ class State:
             return Unread(container)
         if answer.unread is not None:
             return answer.unread
-        if answer.data.startswith(
-            b"unable to retrieve container logs for "
-        ):  # the kubelet's own words, served as a log
+        if answer.data.startswith(GONE):
             return Unread(container, "failed", "the container's log is gone")
         if read not in self._digests:
             assert self.digest is not None, "a State with logs needs a digest function"

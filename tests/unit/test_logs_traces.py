@@ -271,3 +271,19 @@ def test_nested_error_object_of_pino() -> None:
     log = b'{"level":50,"time":1714557600000,"err":{"type":"Error","message":"connect ECONNREFUSED 10.96.1.1:6379","stack":"Error: connect ECONNREFUSED 10.96.1.1:6379\\n    at TCPConnectWrap.afterConnect (node:net:1555:16)"},"msg":"redis error"}\n'
     hit = digest([log], exit_code=1).hits[0]
     assert (hit.kind, told(hit), hit.source, hit.level) == ("connection-refused", "10.96.1.1:6379", "node", "error")
+
+
+def test_another_streams_line_within_a_python_trace_does_not_end_it() -> None:
+    log = b"""Traceback (most recent call last):
+  File "/code/main.py", line 15, in <module>
+    sys.exit(main())
+loading tariffs
+        ^^^^^^
+  File "/code/main.py", line 7, in shipping
+    return TARIFFS[kind]
+KeyError: 'express'
+listening on 8080
+"""
+    told = digest([log], exit_code=1)
+    assert [(hit.kind, hit.line) for hit in told.hits] == [("panic", "KeyError: 'express'")]
+    assert told.trace.endswith("KeyError: 'express'")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from kubectl_ai_intellect.causes.areas.identity import PROXIES
@@ -34,6 +35,10 @@ PROTOCOL = re.compile(
 )
 TIMEOUT = re.compile(r"(?i)deadline exceeded|timeout|timed out")
 SLOW = re.compile(r"(?i)Client\.Timeout|deadline exceeded|timed out|timeout: failed to connect")
+
+
+ONE_MOMENT = timedelta(seconds=2)
+"""Events are stamped to the second, and a container's first probes follow each other closely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +107,17 @@ def failing(state: State, symptom: Symptom, *kinds: str) -> list[Failing]:
             one for one in said if each.started is None or one.last is None or one.last >= each.started or each.restarts
         ]
         if latest:
-            found.append(Failing(kind, probe, each, latest[0], " ".join(one.message for one in said[:5])))
+            found.append(Failing(kind, probe, each, _telling(latest), " ".join(one.message for one in said[:5])))
         elif not said and not state.events_known(symptom.at.namespace):
             found.append(Failing(kind, probe, each, None, ""))
     return found
+
+
+def _telling(latest: list[Event]) -> Event:
+    """The newest event; of those of one moment, one that says more than that nobody listened yet."""
+    newest = latest[0].last
+    together = [one for one in latest if newest is None or one.last is None or newest - one.last <= ONE_MOMENT]
+    return next((one for one in together if not REFUSED.search(one.message)), latest[0])
 
 
 def serves(state: State, each: Container) -> set[int]:

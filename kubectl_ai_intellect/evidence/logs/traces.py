@@ -48,6 +48,9 @@ _FRAME = re.compile(
 _EXCEPTION = re.compile(
     r"(?:[A-Za-z_][\w]*\.){0,12}[A-Za-z_]\w*(?:Error|Exception|Warning|Exit|Interrupt|Failure|Timeout|NotFound|Unavailable|Refused|Configured|DoesNotExist|Unauthorized|Denied)?(?:: |$)"
 )
+_PY_END = re.compile(r"(?!(?:INFO|DEBUG|WARNING|ERROR|CRITICAL|NOTICE)\b)[A-Za-z_][\w.]*(?::(?: |$)|$)")
+"""The line that ends a Python trace: the exception's name, and mostly what it says."""
+_STRAYS = 3
 _CAUSE = re.compile(r"\s*(?:Caused by:|--->|\[cause\]:|cause:|Caused by )")
 _CHAINED = re.compile(r"During handling of the above|The above exception was")
 
@@ -63,6 +66,7 @@ class Record:
     awaiting: bool = False
     chained: bool = False
     loose: int = 0
+    strays: int = 0
     frames: int = 0
     last: int = 0
 
@@ -140,6 +144,9 @@ def _accepts_python(record: Record, text: str, role: int) -> bool:
         return True
     if role != HEAD:
         return False
+    if record.awaiting and not _PY_END.match(text) and record.strays < _STRAYS:
+        record.strays += 1  # another stream's or thread's line, between two lines of the trace
+        return True
     if record.awaiting:
         record.awaiting = False
         record.loose = 12 if re.search(r"validation errors? for|:$", text) else 0
