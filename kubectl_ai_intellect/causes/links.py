@@ -10,13 +10,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kubectl_ai_intellect.causes.base import Symptom
-from kubectl_ai_intellect.causes.facts import hits
+from kubectl_ai_intellect.causes.facts import hits, logs
 from kubectl_ai_intellect.causes.refusals import uncalled
+from kubectl_ai_intellect.causes.symptoms.pods import UNREACHED
 from kubectl_ai_intellect.state.calls import asked_by_probe
 from kubectl_ai_intellect.state.custom import makes, refers_to
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import shared_directories
-from kubectl_ai_intellect.state.relations import Relation, lacking
+from kubectl_ai_intellect.state.relations import Relation, lacking, near
 
 Only = Callable[[State, Symptom, Symptom], bool]
 
@@ -38,6 +39,8 @@ def _row(
     return Link(frozenset(causes.split()), relation, back, frozenset(effects.split()), only, because)
 
 
+SECONDARY = frozenset({*UNREACHED, "dns-failure", "slow", "shutdown"})
+"""What a log tells of peers, or of an end that somebody else brought about."""
 CONTAINER = (
     "pull-failing config-refused start-refused container-restarting container-killed-memory init-waiting "
     "container-unready probe-killing container-finished hook-failing"
@@ -99,6 +102,15 @@ def _referred(state: State, cause: Symptom, effect: Symptom) -> bool:
     return found is not None and cause.at in refers_to(state, found)
 
 
+def _says_nothing_else(state: State, cause: Symptom, effect: Symptom) -> bool:
+    """Its log was read, and tells of no fault of its own."""
+    own = state.find(cause.at)
+    served = near(state, effect.at.whole(), Relation.SELECTS, back=True)
+    digests = [digest for digest, _ in logs(state, effect.at)]
+    told = [hit for digest in digests for hit in digest.hits if not hit.recovered and hit.kind not in SECONDARY]
+    return own is not None and own.ref not in served and bool(digests) and not told
+
+
 def _loopback(state: State, cause: Symptom, effect: Symptom) -> bool:
     """Whom it fails to reach is in its own pod."""
     return effect.note.partition(" ")[2].rpartition(":")[0] in ("127.0.0.1", "localhost", "::1")
@@ -133,6 +145,8 @@ LINKS: tuple[Link, ...] = (
     _row("workload-idle create-refused workload-short", Relation.SELECTS, "no-endpoints", "the Service has no backends", back=True),
     _row("no-endpoints port-unserved service-suspect", Relation.CALLS, "client-failing init-waiting", "it calls that Service", back=True),
     _row("no-endpoints", Relation.CALLS, "container-unready probe-killing", "its probe asks that Service", back=True, only=_asked_by_probe),
+    _row("no-endpoints", Relation.CALLS, "container-unready probe-killing container-restarting",
+         "it is set up to call that Service, and its log gives no other reason", back=True, only=_says_nothing_else),
     _row("service-suspect", Relation.CALLS, "name-failing", "it calls that Service", back=True),
     _row("no-endpoints", Relation.CALLS, "name-failing", "a headless Service without endpoints has no addresses", back=True,
          only=_headless),

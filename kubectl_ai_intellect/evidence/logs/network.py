@@ -13,6 +13,12 @@ __all__ = ["NETWORK"]
 _DECIDES = ERRNO + 1  # says more than the errno that it carries
 _HOST = r"[A-Za-z0-9_](?:[\w.\-]{0,252}\w)?"
 
+_FAILED = r"(?:\b(?:fail(?:ed|s|ure|ing)?|errors?|unavailable|unreachable|gave up|giving up)\b|\bno (?:answer|response|reply)\b|\bnot (?:respond\w*|reachable|answer\w*))"
+"""That something did not work, whatever it was."""
+_INSIDE = r"(?P<host>[a-z][a-z0-9\-]{0,62}(?:\.[a-z0-9\-]{1,63}\.svc[\w.\-]{0,40})?)(?::(?P<port>\d{1,5}))?(?=[/\s\"'`,;)?]|$)"
+"""A host name that a cluster's own DNS alone knows: one label, or one of a Service in full."""
+_INSIDE_PORT = r"(?P<host>[a-z][a-z0-9\-]{1,62}):(?P<port>\d{2,5})\b"
+
 _CONNECTION: tuple[Rule, ...] = (
     rule("connection-refused", ERRNO, "econnrefused", r"econnrefused"),
     rule(
@@ -389,6 +395,33 @@ _BETWEEN: tuple[Rule, ...] = (
         WORDING,
         "eureka|config server|connection to the bootstrap",
         r"cannot execute request on any known server|could not locate propertysource|connection to the bootstrap",
+    ),
+    # In words of their own: a failure, and an address that can only be one of this cluster.
+    rule(
+        "dependency-missing",
+        WORDING,
+        "fail|error|unreachable|unavailable|no answer|no response|no reply|gave up|giving up|not respond|not answer|not reachable",
+        rf"^(?![^\n]*\b50[0234]\b)[^\n]*?(?:{_FAILED}[^\n]{{0,80}}?\b[a-z][a-z0-9+.\-]{{1,20}}://{_INSIDE}|\b[a-z][a-z0-9+.\-]{{1,20}}://{_INSIDE.replace('host', 'host2').replace('port', 'port2')}[^\n]{{0,80}}?{_FAILED})",
+    ),
+    rule(
+        "dependency-missing",
+        WORDING,
+        "fail|error|unreachable|unavailable|no answer|no response|no reply",
+        rf"(?:to|from|calling|reaching|contacting|of|at) {_INSIDE_PORT}[^\n]{{0,40}}?{_FAILED}|{_FAILED}[^\n]{{0,40}}? (?:to|from|calling|reaching|contacting|at) {_INSIDE_PORT.replace('host', 'host2').replace('port', 'port2')}",
+    ),
+    rule(
+        "dependency-missing",
+        WORDING,
+        "not available|unavailable|unreachable|not reachable|not responding|is down",
+        r"(?<![\w./\-])(?P<name>[a-z][a-z0-9]*(?:-[a-z0-9]+)+)(?: service)?(?: is| was)?(?: still)? (?:unreachable|unavailable|not (?:available|reachable|responding)|down)\b",
+    ),
+    rule("connection-timeout", WORDING, "context deadline exceeded", r"context deadline exceeded"),
+    rule("connection-timeout", ERRNO, "download timed out", r"wget: download timed out"),
+    rule(
+        "http-upstream",
+        ERRNO,
+        "requested url returned error",
+        r"curl: \(22\) the requested url returned error: 50[234]",
     ),
     rule(
         "leader-lost",
