@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from kubectl_ai_intellect.causes.assess import PROVED, Assessment, Root, assess, known, sources, wanted
 from kubectl_ai_intellect.causes.base import Symptom, causes
 from kubectl_ai_intellect.causes.symptoms import derive
-from kubectl_ai_intellect.causes.symptoms.asked import hanging, refused, unmatched
+from kubectl_ai_intellect.causes.symptoms.asked import hanging, missed, refusals_logged, refused, unmatched
 from kubectl_ai_intellect.investigate.connected import connected
 from kubectl_ai_intellect.investigate.further import further
 from kubectl_ai_intellect.investigate.reading import Reader, neighbours_logs, quiet_logs
 from kubectl_ai_intellect.investigate.scope import LATENT, Scope, focus, latent, resting
 from kubectl_ai_intellect.kube.source import Read
-from kubectl_ai_intellect.question.vocabulary import MISSED, TROUBLE
+from kubectl_ai_intellect.question.vocabulary import MISSED, TROUBLE, complains
 from kubectl_ai_intellect.report import StepRecord
 from kubectl_ai_intellect.state.graph import State
 
@@ -66,10 +66,15 @@ class Desk:
 
     def think(self) -> None:
         """Derive symptoms and assess them with what is known now."""
-        told = f"{self.question} {self.pasted}"
+        told = f"{self.question} {self.pasted} {refusals_logged(self.known)}"
         self.symptoms = derive(self.known)
         there = {(each.kind, each.at) for each in self.symptoms}
-        asked = (*unmatched(self.known, self.question), *refused(self.known, told), *hanging(self.known, told))
+        asked = (
+            *unmatched(self.known, self.question),
+            *refused(self.known, told),
+            *hanging(self.known, told),
+            *(missed(self.known) if complains(self.question) else ()),
+        )
         self.symptoms += [each for each in asked if (each.kind, each.at) not in there]
         if TROUBLE.search(self.question.lower()) is None:  # a log may grumble as long as nobody complains
             self.symptoms = [each for each in self.symptoms if each.kind != "log-failing"]
@@ -99,6 +104,11 @@ class Desk:
         found = connected(self.known, self.symptoms, self.scope.target, self.words)
         loud = [each for each in found if each.kind not in LATENT]
         self.focus = loud or (found if self.looked_at_custom else [])
+        if not self.focus and self.looked_at_custom and complains(self.question):
+            # Somebody misses something, and what was named is well: then it is what else is wrong around it.
+            self.focus = focus(self.known, self.symptoms, Scope(self.scope.namespace)) or [
+                each for each in self.symptoms if each.kind == "component-silent"
+            ]
         return bool(self.focus)
 
     def _asleep(self, root: Root) -> bool:

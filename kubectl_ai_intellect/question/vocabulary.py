@@ -21,7 +21,7 @@ TROUBLE = re.compile(
     r"not (?:working|ready|starting|running|responding|reachable|scheduled|coming|scaling|able)|(?:can't|cannot|cant|couldn't|unable|won't|wont|"
     r"doesn't|doesnt|isn't|isnt|aren't|didn't|never)|refused|denied|forbidden|timeout|timed out|slow\w*|latency|50[0234]|40[134]|x509|"
     r"hang\w*|tim(?:es?|ing) out|(?:does|do|did|is|are|was|were|has|have) not|hasn't|haven't|wasn't|weren't|don't|dont|stops?|stopped|weird\w*|strange\w*|odd|funny|bad|no longer|nothing|nobody|no one|none|intermittent\w*|sporadic\w*|sometimes|half of|blank|empty|reset\w*|rejected|drops?|dropped|dropping|unresponsive|not (?:\w+ing|work\w*|respond\w*|com\w*|get\w*)|dead|dying|die[sd]?|troubleshoot|diagnos\w*|debug|investigat\w*|issues?|problems?|incident|outage|alert\w*|root cause|back-?off|"
-    r"imagepull\w*|errimage\w*|unschedulable|terminating|fix|help|degraded|impaired|misbehav\w*|flapping|missing|lost|exceeded|immutable|invalid|conflicts?)\b"
+    r"imagepull\w*|errimage\w*|unschedulable|terminating|fix|help|degraded|impaired|misbehav\w*|flapping|missing|should (?:have|be|run|show)|only (?:\d+|one|two|half)|instead of|expected|lost|exceeded|immutable|invalid|conflicts?)\b"
 )
 
 TOPICS: dict[str, re.Pattern[str]] = {
@@ -129,6 +129,17 @@ TABLE_WORDS = frozenset(
 )  # fmt: skip
 """Words of questions for tables that are no name there; a diagnosis may well be about a pod of such a name."""
 
+_ASKS_WHETHER = re.compile(
+    r"^\W*(?:is|are|was|were|has|have|did|does|do|can|check|tell me if|whether|any(?:thing)?)\b[^,.;]*[?]?\s*$"
+)
+
+
+def complains(text: str) -> bool:
+    """Whether the words say that something is wrong, and do not merely ask whether it is."""
+    lowered = text.lower()
+    return TROUBLE.search(lowered) is not None and _ASKS_WHETHER.match(lowered) is None
+
+
 _SAFE = "nothing is ever changed from here; run it yourself if you mean it"
 ACTIONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), f"{what}: {_SAFE}")
@@ -157,4 +168,5 @@ __all__ = [
     "TOPICS",
     "TROUBLE",
     "WHY",
+    "complains",
 ]

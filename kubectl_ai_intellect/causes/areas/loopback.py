@@ -18,7 +18,7 @@ from kubectl_ai_intellect.state.pods import Container, containers
 from kubectl_ai_intellect.state.relations import workload_of
 
 LOOPBACK = re.compile(
-    r"(?i)\b(?:listen\w*|serv\w*|start\w*|running|bound|bind\w*|ready|accept\w*)\b[^\n]{0,80}?"
+    r"(?i)\b(?:listen\w*|serv\w*|start\w*|running|bound|bind\w*|ready|accept\w*|local:)(?<=[\w:])[^\n]{0,80}?"
     r"(?P<host>127\.0\.0\.1|localhost|\[?::1\]?):(?P<port>\d{2,5})\b"
 )
 EVERYWHERE = re.compile(

@@ -11,11 +11,11 @@ from kubectl_ai_intellect.causes.attempts import servers
 from kubectl_ai_intellect.causes.base import Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, listed, not_there, told
 from kubectl_ai_intellect.causes.near import nearest
-from kubectl_ai_intellect.causes.symptoms.traffic import by_hand, serves
+from kubectl_ai_intellect.causes.symptoms.traffic import by_hand, serves, written
 from kubectl_ai_intellect.kube.refs import Ref
 from kubectl_ai_intellect.kube.source import Object, Read, dig, list_of
 from kubectl_ai_intellect.state.calls import called, service_named
-from kubectl_ai_intellect.state.edits import Patch, set_field
+from kubectl_ai_intellect.state.edits import Edit, Patch, set_field
 from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import containers, is_ready
 from kubectl_ai_intellect.state.relations import workload_of
@@ -180,10 +180,33 @@ def _orphaned(state: State, at: Ref) -> list[tuple[Object, str]]:
             if answer is not None and answer.unread is None and not answer.items]  # fmt: skip
 
 
-@cause("service/endpoints-stale", "service-suspect", needs=_owners_of_addresses,
+def _marked_unready(state: State, service: Object) -> Iterable[Finding]:
+    held = written(state, service)
+    if not held:
+        return
+    told = ", ".join(
+        str(one) for each in held for point in each.raw["endpoints"] for one in point.get("addresses") or ()
+    )
+    edits = tuple(
+        Edit(("endpoints", index, "conditions", "ready"), True) for index in range(len(held[0].raw["endpoints"]))
+    )
+    yield Finding(
+        "service/endpoints-stale", service.ref, "proved",
+        f"Service {service.ref.name} has no selector, and {held[0].ref.short}, written by hand, marks all its endpoints "
+        f"({told}) as not ready, so that nobody is sent there",
+        supports=(field(service, "spec.selector is not set"),
+                  field(held[0], f"endpoints of {held[0].ref.name}: {told}, conditions.ready is false")),
+        mends=(Mend("Mark them ready, if what stands behind them serves; else write the addresses that do",
+                    (Patch(held[0].ref, edits),), risk="medium"),),
+    )  # fmt: skip
+
+
+@cause("service/endpoints-stale", "service-suspect", "no-endpoints", needs=_owners_of_addresses,
        holds=lambda state, at: bool(_orphaned(state, at)))  # fmt: skip
 def endpoints_stale(state: State, symptom: Symptom) -> Iterable[Finding]:
     service, stale = state.find(symptom.at), _orphaned(state, symptom.at)
+    if service is not None and (symptom.kind, symptom.note) == ("no-endpoints", "by hand"):
+        yield from _marked_unready(state, service)
     if service is None or not stale or len(stale) < len(by_hand(state, service)):
         return
     held, addresses = stale[0][0], ", ".join(address for _, address in stale[:3])

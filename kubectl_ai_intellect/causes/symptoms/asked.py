@@ -7,14 +7,16 @@ import re
 from collections.abc import Iterator
 
 from kubectl_ai_intellect.causes.base import Symptom
+from kubectl_ai_intellect.causes.symptoms.pods import closed_gates
 from kubectl_ai_intellect.kube.source import Object, dig
 from kubectl_ai_intellect.state.graph import State
+from kubectl_ai_intellect.state.pods import containers, is_finished
 
 ADDRESS = re.compile(
     r"(?<![\w@.-])(?:https?://)?((?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,})(?::\d+)?(/[^\s\"'`?,;]*)?", re.I
 )
 IMMUTABLE = re.compile(
-    r"(?i)field is immutable|`?selector`? does not match template `?labels`?|updates to statefulset spec for fields other than"
+    r"(?i)field is immutable|is invalid: spec\.selector: invalid value|`?selector`? does not match template `?labels`?|updates to statefulset spec for fields other than"
 )
 """How the API server refuses a change of what a workload keeps for life."""
 INVALID = re.compile(
@@ -22,7 +24,7 @@ INVALID = re.compile(
 )
 DELETION = re.compile(
     r"(?i)\b(?:delet\w*|remov\w*|terminat\w*|uninstall\w*|recreat\w*)\b.*\b(?:hang\w*|stuck|never|forever|still|not|does ?n.t|can.?not|won.t|blocks?)\b"
-    r"|\b(?:hang\w*|stuck|can.?not|can.t|won.t|never|unable to)\b.*\b(?:delet\w*|remov\w*|terminat\w*|uninstall\w*|go away)\b|finali[sz]er"
+    r"|\b(?:hang\w*|stuck|can.?not|can.t|won.t|never|unable to|still|not|does ?n.t)\b.*\b(?:delet\w*|remov\w*|terminat\w*|uninstall\w*|go away)\b|finali[sz]er"
 )
 NEARLY = 0.8
 """How alike two host names are of which one is a slip of the other."""
@@ -92,12 +94,35 @@ def refused(state: State, text: str) -> Iterator[Symptom]:
                 yield Symptom("create-refused", found.ref, None, "immutable")
 
 
+def refusals_logged(state: State) -> str:
+    """What deploying jobs and pipelines wrote of changes that the API server refused."""
+    digests = (digest for pod in state.all("Pod") for each in containers(pod) for digest in state.logs(each.ref))
+    return " ".join(line for digest in digests for line in digest.last_lines if IMMUTABLE.search(line))
+
+
+def missed(state: State) -> Iterator[Symptom]:
+    """Pods that only a readiness gate keeps back, however young: somebody misses them already."""
+    for pod in state.all("Pod"):
+        for gate in closed_gates(pod)[:1]:
+            yield Symptom("gate-closed", pod.ref, pod.created, gate)
+
+
 def hanging(state: State, text: str) -> Iterator[Symptom]:
     """Objects on their way out that still have finalizers, where the words say that it takes too long."""
     if DELETION.search(text) is None:
         return
     for each in state.objects:
-        if each.deleting and each.meta.get("finalizers") and each.ref.kind not in ("Pod", "Namespace"):
+        if not each.deleting:
+            continue
+        if each.ref.kind == "Pod" and is_finished(each) and each.meta.get("finalizers"):
+            yield Symptom("pod-stuck-terminating", each.ref, each.deleting)
+        elif (
+            each.ref.kind == "Namespace"
+            and any(
+                (each.condition(kind) or {}).get("status") == "True"
+                for kind in ("NamespaceContentRemaining", "NamespaceFinalizersRemaining")
+            )
+        ) or (each.ref.kind not in ("Pod", "Namespace") and each.meta.get("finalizers")):
             yield Symptom("deletion-stuck", each.ref, each.deleting)
 
 
@@ -131,6 +156,7 @@ __all__ = [
     "hanging",
     "hosts",
     "leads",
+    "missed",
     "refused",
     "uncovered",
     "unmatched",

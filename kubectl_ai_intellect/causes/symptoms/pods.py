@@ -23,6 +23,8 @@ START = frozenset({"CreateContainerError", "RunContainerError", "StartError", "C
 OWN_FAULTS = ("missing-env", "bad-config", "file-not-found", "permission-denied", "disk-full", "schema-missing")
 PATIENCE = timedelta(seconds=60)
 """How long whoever opens a pod's readiness gate may take."""
+UNANSWERED = timedelta(seconds=10)
+"""How long the owner of a finalizer of its own may take to let go."""
 SETTLED = timedelta(seconds=10)
 """How much longer than its last life a container must have been well before that counts as over."""
 OFTEN = 5
@@ -42,7 +44,9 @@ def derive(state: State) -> Iterator[Symptom]:
 def of_pod(state: State, pod: Object) -> Iterator[Symptom]:
     if pod.deleting is not None:
         grace = int(pod.meta.get("deletionGracePeriodSeconds") or 30)
-        if state.now - pod.deleting > timedelta(seconds=max(grace, 30)):  # deletionTimestamp already includes grace
+        if state.now - pod.deleting > timedelta(seconds=max(grace, 30)) or (
+            is_finished(pod) and _held(pod) and state.now - pod.deleting > UNANSWERED
+        ):  # deletionTimestamp already includes grace
             yield Symptom("pod-stuck-terminating", pod.ref, pod.deleting)
         return
     since = when((pod.condition("PodScheduled") or {}).get("lastTransitionTime")) or pod.created
@@ -69,6 +73,11 @@ def of_pod(state: State, pod: Object) -> Iterator[Symptom]:
         yield Symptom("pod-stuck-creating", pod.ref, pod.created, stuck)
     for each in containers(pod):
         yield from of_container(state, pod, each)
+
+
+def _held(pod: Object) -> bool:
+    """Whether a finalizer that is not the cluster's own keeps a pod that has ended."""
+    return any("kubernetes.io" not in str(name) for name in pod.meta.get("finalizers") or ())
 
 
 def _failed(state: State, pod: Object) -> Iterator[Symptom]:

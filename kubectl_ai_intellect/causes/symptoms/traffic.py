@@ -48,6 +48,12 @@ def ready_endpoints(state: State, service: Object) -> int | None:
     )
 
 
+def written(state: State, service: Object) -> list[Object]:
+    """The EndpointSlices of a Service without a selector: somebody's own."""
+    slices = state.labelled("EndpointSlice", service.ref.namespace, {"kubernetes.io/service-name": service.ref.name})
+    return [each for each in slices if each.raw.get("endpoints")]
+
+
 def by_hand(state: State, service: Object) -> list[tuple[Object, str]]:
     """The addresses that somebody wrote into endpoints of a Service without a selector, as far as they could be pods'."""
     networks = {ip.rpartition(".")[0].rpartition(".")[0] for pod in state.all("Pod") if (ip := pod.status.get("podIP"))}
@@ -73,6 +79,8 @@ def _service(state: State, service: Object) -> Iterator[Symptom]:
     if not spec.get("selector"):
         if by_hand(state, service):
             yield Symptom("service-suspect", service.ref, service.created, "by hand")
+        elif written(state, service) and ready_endpoints(state, service) == 0:
+            yield Symptom("no-endpoints", service.ref, service.created, "by hand")
         return
     pods = backends(state, service)
     ready = ready_endpoints(state, service)
@@ -192,4 +200,14 @@ def is_guarded(state: State, at: Ref) -> list[Ref]:
     return [each for each in near(state, at.whole(), Relation.SELECTS, back=True) if each.kind == "NetworkPolicy"]
 
 
-__all__ = ["backends", "by_hand", "derive", "has_port", "is_guarded", "ready_endpoints", "serves", "silent_ports"]
+__all__ = [
+    "backends",
+    "by_hand",
+    "derive",
+    "has_port",
+    "is_guarded",
+    "ready_endpoints",
+    "serves",
+    "silent_ports",
+    "written",
+]
