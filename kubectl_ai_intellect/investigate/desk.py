@@ -119,6 +119,8 @@ class Desk:
     def next_reads(self) -> list[Read]:
         """What would decide more: the reads of the mechanisms that are awake, then logs that nobody looked at."""
         near = self.focus or latent(self.symptoms, self.scope)
+        if self.focus and self.scope.target is None:  # a log's word for being slow is decided by what is measured
+            near = [*near, *(each for each in latent(self.symptoms, self.scope) if each.kind == "slow")]
         upstream = [step.symptom for root in (self.assessment.roots if self.assessment else ()) for step in root.chain]
         reads = wanted(self.known, dict.fromkeys([*near, *upstream]), causes())
         reads = [read for read in reads if read not in self.asked]

@@ -12,7 +12,7 @@ from kubectl_ai_intellect.causes.base import Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, listed, not_there, told
 from kubectl_ai_intellect.causes.near import nearest
 from kubectl_ai_intellect.causes.symptoms.traffic import by_hand, serves, written
-from kubectl_ai_intellect.kube.refs import Ref
+from kubectl_ai_intellect.kube.refs import Ref, ref
 from kubectl_ai_intellect.kube.source import Object, Read, dig, list_of
 from kubectl_ai_intellect.state.calls import called, service_named
 from kubectl_ai_intellect.state.edits import Edit, Patch, set_field
@@ -175,9 +175,15 @@ def _orphaned(state: State, at: Ref) -> list[tuple[Object, str]]:
     service = state.find(at)
     if service is None or service.spec.get("selector"):
         return []
-    asked = [(held, address, state.fetched.get(_with_address(address))) for held, address in by_hand(state, service)]
-    return [(held, address) for held, address, answer in asked
-            if answer is not None and answer.unread is None and not answer.items]  # fmt: skip
+    return [(held, address) for held, address in by_hand(state, service) if _nobodys(state, address)]
+
+
+def _nobodys(state: State, address: str) -> bool:
+    """Whether all pods of the cluster were looked through for an address, and none has it."""
+    if state.listed(ref("Pod", "", "")):
+        return all(pod.status.get("podIP") != address for pod in state.all("Pod"))
+    answer = state.fetched.get(_with_address(address))
+    return answer is not None and answer.unread is None and not answer.items
 
 
 def _marked_unready(state: State, service: Object) -> Iterable[Finding]:
