@@ -153,8 +153,37 @@ def confidence(state: State, root: Root) -> float:
     value -= {"fallback": 0.1, "symptom": 0.4}.get(role(root.finding.cause), 0.0)
     if role(root.finding.cause) == "fallback" and not _heard(state, root):
         value -= 0.25  # with no events left, a specific mechanism may be the one and not be seen
+    if _half_read(state):
+        value = min(value, CONFIDENCE["likely"])
     rivals = [each for each in root.others if each.strength != "refuted" and worth(each) >= root.value - 0.01]
     return round(max(0.05, value - 0.1 * min(len(rivals), 2)), 2)
+
+
+TELLING = frozenset(
+    [
+        "Pod",
+        "Event",
+        "Deployment",
+        "StatefulSet",
+        "ConfigMap",
+        "PersistentVolumeClaim",
+        "ResourceQuota",
+        "LimitRange",
+        "ServiceAccount",
+    ]
+)
+"""Kinds of a namespace in which another cause may lie than the one that is seen without them."""
+
+
+def _half_read(state: State) -> bool:
+    """Whether a list was asked for in which a nearer cause could stand, and was not to be had."""
+    return any(
+        read.what == "list"
+        and read.of.kind in TELLING
+        and answer.unread is not None
+        and answer.unread.why != "not-served"
+        for read, answer in state.fetched.items()
+    )
 
 
 def _heard(state: State, root: Root) -> bool:

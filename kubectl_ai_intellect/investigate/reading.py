@@ -39,6 +39,12 @@ DECISIVE = frozenset(
         "EndpointSlice",
         "PersistentVolumeClaim",
         "NetworkPolicy",
+        "Ingress",
+        "HorizontalPodAutoscaler",
+        "CronJob",
+        "Event",
+        "ConfigMap",
+        "ResourceQuota",
     ]
 )
 """Kinds (and logs) without which nobody can say that all is well."""

@@ -106,6 +106,8 @@ def lack(state: State, claim: Object) -> Lack | None:
     static = _static(state, claim)
     if static is not None or any(not faults(claim, each) for each in state.all("PersistentVolume")):
         return static  # where a volume fits, it is the binder's turn
+    if name and held is None and not state.all("PersistentVolume").complete:
+        return None
     if name and held is None:
         others = ", ".join(sorted(each.ref.name for each in state.all("StorageClass"))) or "none"
         return Lack(
