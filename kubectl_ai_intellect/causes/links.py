@@ -111,6 +111,15 @@ def _says_nothing_else(state: State, cause: Symptom, effect: Symptom) -> bool:
     return own is not None and own.ref not in served and bool(digests) and not told
 
 
+def _unanswered(state: State, cause: Symptom, effect: Symptom) -> bool:
+    """The client got no answer, or an excuse; where a peer refuses it for a reason, the reason is between the two."""
+    if cause.note.startswith("db-read-only"):
+        return False  # a database writes so of its clients' statements
+    return effect.note.startswith(
+        ("http-upstream", "connection-", "dependency-missing", "grpc-unavailable", "no-route")
+    )
+
+
 def _loopback(state: State, cause: Symptom, effect: Symptom) -> bool:
     """Whom it fails to reach is in its own pod."""
     return effect.note.partition(" ")[2].rpartition(":")[0] in ("127.0.0.1", "localhost", "::1")
@@ -154,6 +163,8 @@ LINKS: tuple[Link, ...] = (
     _row(f"client-failing name-failing access-denied {CONTAINER}", Relation.BESIDE,
          "container-unready container-restarting init-waiting", "it waits for what its neighbour in the pod is to write", only=_writes),
     _row(POD, Relation.SERVES, "client-failing", "it is served by that pod"),
+    _row("client-failing name-failing access-denied log-failing slow", Relation.SERVES, "client-failing",
+         "it is served by that pod, which fails itself", only=_unanswered),
     _row("no-endpoints", Relation.ROUTES, "route-broken", "the route leads to that Service", back=True),
     _row("no-endpoints", Relation.BACKS, "api-unavailable webhook-failing", "it is served by that Service"),
     _row("webhook-failing", Relation.EVERYWHERE, "create-refused", "its pods must pass that webhook", only=_must_pass),

@@ -26,6 +26,8 @@ class Resolution:
     gone: str = ""  # the pod that was named: it is no more, and the target is what made it
 
 
+_SUFFIX = re.compile(r"-(?:service|svc|app|application|server|pods?|deployment|deploy|statefulset|container)$")
+"""What people add to a name that goes without."""
 ORDER = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Service", "Ingress", "PersistentVolumeClaim", "Node",
          "HorizontalPodAutoscaler", "Gateway", "HTTPRoute", "ReplicaSet", "PodDisruptionBudget", "NetworkPolicy",
          "ResourceQuota", "ConfigMap", "Secret", "ServiceAccount", "Pod")  # fmt: skip
@@ -60,6 +62,11 @@ def resolve(state: State, asked: Asked, symptoms: Sequence[Symptom]) -> Resoluti
         near = _nearly(refs, name, asked.kind) if name in asked.sure or len(name) >= 5 else None
         if near is not None:
             return Resolution(near)
+    for name in asked.names:
+        bare = _SUFFIX.sub("", name)
+        found = _called(state, refs, bare, asked.kind) if bare and bare != name else None
+        if found is not None:
+            return Resolution(found)
     missing = next((name for name in asked.names if name in asked.sure), "")
     if missing and "/" not in missing and "." not in missing:
         return Resolution(absent=missing, near=tuple(_offers(refs, missing)))

@@ -54,6 +54,11 @@ _NAMESPACE = re.compile(
 _NAMESPACE_AFTER = re.compile(
     r"(?i)\b(?:in|from|inside|within) (?:the )?[\"'`]?([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)[\"'`]? (?:namespace|ns)\b"
 )
+_ELSEWHERE = re.compile(
+    r"(?i)\b(?:works?|worked|runs?|is|are|was|it.s|all|but) ?(?:fine|ok|okay|well|good|perfectly|there)? (?:in|on) (?:the )?(?:namespace |ns )?"
+    r"[\"'`]?[a-z0-9-]+[\"'`]?(?: namespace| ns)?(?=[,.;!?]|$)"
+)
+"""A place that is named for comparison: "works in the staging namespace"."""
 _EVERYWHERE = re.compile(
     r"(?i)\b(?:all|any|each|every|across) (?:the |my )?namespaces?\b|\b(?:whole|entire|this|my|the) cluster\b|\bcluster[- ]wide\b|(?:^|\s)(?:-A|--all-namespaces)\b"
 )
@@ -77,7 +82,8 @@ def understand(text: str) -> Asked:
     text_as_asked, text = text, _NEGATED.sub(" ", text)  # "don't" names no object called "don"
     sure = dict.fromkeys([*_QUOTED.findall(text), *(name for kind, name in _SLASHED.findall(text) if named(kind))])
     sure.update(dict.fromkeys(word.lower() for word in _TOKEN.findall(text) if _is_hyphenated(word)))
-    namespace = _NAMESPACE.search(text) or _NAMESPACE_AFTER.search(text)
+    here = _ELSEWHERE.sub(" ", text)
+    namespace = _NAMESPACE.search(here) or _NAMESPACE_AFTER.search(here)
     where = namespace.group(1).lower() if namespace and namespace.group(1).lower() not in PLAIN_WORDS else None
     names = [name.lower() for name in (*sure, *_words(text)) if name.lower() != where]
     if intent == "information":

@@ -264,11 +264,20 @@ def _mounts(state: State, at: Ref) -> Iterator[Ref]:
     if found is not None:
         for target in references(pod_spec(found), at.namespace):
             yield target.whole()
+        if at.kind == "Pod":
+            yield from _ephemeral(found)
+
+
+def _ephemeral(pod: Object) -> Iterator[Ref]:
+    """The claims that are made for a pod's generic ephemeral volumes."""
+    for volume in pod.spec.get("volumes") or ():
+        if volume.get("ephemeral"):
+            yield ref("PersistentVolumeClaim", pod.ref.namespace, f"{pod.ref.name}-{volume.get('name', '')}")
 
 
 def _mounted_by(state: State, at: Ref) -> Iterator[Ref]:
     for pod in state.all("Pod", at.namespace):
-        if at.whole() in {target.whole() for target in references(pod.spec, at.namespace)}:
+        if at.whole() in {target.whole() for target in (*references(pod.spec, at.namespace), *_ephemeral(pod))}:
             yield pod.ref
 
 

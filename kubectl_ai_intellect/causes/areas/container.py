@@ -181,7 +181,7 @@ def _nonroot(found: Object | None, name: str) -> tuple[bool, Any, tuple[Step, ..
 def run_as_nonroot(state: State, symptom: Symptom) -> Iterable[Finding]:
     pod, each = _at(state, symptom)
     words = _words(state, symptom, each) if each else ""
-    if pod is None or each is None or ("runAsNonRoot" not in words and "run as root" not in words):
+    if pod is None or each is None or not re.search(r"runAsNonRoot|run as root|non-root policy", words):
         return
     workload = workload_of(state, symptom.at)
     owner = state.find(workload) or pod

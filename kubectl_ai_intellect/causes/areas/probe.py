@@ -37,6 +37,8 @@ TIMEOUT = re.compile(r"(?i)deadline exceeded|timeout|timed out")
 SLOW = re.compile(r"(?i)Client\.Timeout|deadline exceeded|timed out|timeout: failed to connect")
 
 
+LOCAL_PORT = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])[: ](\d{2,5})\b")
+"""How a probe's command names a port of its own container."""
 ONE_MOMENT = timedelta(seconds=2)
 """Events are stamped to the second, and a container's first probes follow each other closely."""
 
@@ -61,12 +63,20 @@ class Failing:
         asked = next(
             (self.probe[how].get("port") for how in ("httpGet", "tcpSocket", "grpc") if self.probe.get(how)), None
         )
+        if self.how == "exec":
+            return next((int(match[1]) for match in LOCAL_PORT.finditer(self.command)), None)
         if isinstance(asked, str) and not asked.isdigit():
             return next((one.get("containerPort") for one in self.each.ports() if one.get("name") == asked), None)
         return int(asked) if asked is not None else None
 
     @property
+    def command(self) -> str:
+        return " ".join(str(word) for word in (self.probe.get("exec") or {}).get("command") or ())
+
+    @property
     def asked(self) -> Any:
+        if self.how == "exec":
+            return self.port
         return next(
             (self.probe[how].get("port") for how in ("httpGet", "tcpSocket", "grpc") if self.probe.get(how)), None
         )
@@ -145,7 +155,7 @@ def _edit(state: State, workload: Ref, one: Failing, *path: Any, value: Any) -> 
 
 def _wrong_port(state: State, symptom: Symptom, id: str, kind: str) -> Iterator[Finding]:
     for one in failing(state, symptom, kind):
-        if one.how not in ("httpGet", "tcpSocket", "grpc"):
+        if one.port is None and one.how == "exec":
             continue
         workload = workload_of(state, symptom.at)
         named = isinstance(one.asked, str) and not str(one.asked).isdigit() and one.port is None
@@ -162,12 +172,20 @@ def _wrong_port(state: State, symptom: Symptom, id: str, kind: str) -> Iterator[
             facts.append(
                 Fact(f"log of {one.each.name} says it listens on {', '.join(map(str, sorted(heard)))}", symptom.at)
             )
-        patch = _edit(state, workload, one, one.how, "port", value=fits[0]) if fits else None
+        patch = _other_port(state, workload, one, fits[0]) if fits else None
         mends = (Mend(f"Let the probe ask port {fits[0]}", (patch,)),) if patch else ()
         strength = "proved" if named or (one.event and (heard or declared_ports)) else "likely"
         yield Finding(
             id, workload, strength, says, supports=_facts(state, workload, one, *facts), mends=mends, weight=0.3
         )  # type: ignore[arg-type]
+
+
+def _other_port(state: State, workload: Ref, one: Failing, port: int) -> Patch | None:
+    if one.how != "exec":
+        return _edit(state, workload, one, one.how, "port", value=port)
+    words = [re.sub(rf"(?<=[: ]){one.port}\b", str(port), str(word)) for word in one.probe["exec"]["command"]]
+    words = [str(port) if word == str(one.port) else word for word in words]
+    return _edit(state, workload, one, "exec", "command", value=words)
 
 
 def _wrong_path(state: State, symptom: Symptom, id: str, kind: str) -> Iterator[Finding]:
@@ -204,18 +222,23 @@ def _other_path(one: Failing, path: str) -> str:
 
 def _wrong_protocol(state: State, symptom: Symptom, id: str, kind: str) -> Iterator[Finding]:
     for one in failing(state, symptom, kind):
-        if not PROTOCOL.search(one.latest) or REFUSED.search(one.latest) or STATUS.search(one.latest):
+        over_http = one.how == "grpc" and "failed to connect service" in one.latest and _answers_http(one)
+        if not over_http and (
+            not PROTOCOL.search(one.latest) or REFUSED.search(one.latest) or STATUS.search(one.latest)
+        ):
             continue
         workload = workload_of(state, symptom.at)
         scheme = (one.probe.get("httpGet") or {}).get("scheme") or "HTTP"
         speaks = (
             "plain HTTP"
-            if "HTTP response to HTTPS" in one.latest
+            if over_http or "HTTP response to HTTPS" in one.latest
             else "TLS"
             if "HTTPS server" in one.latest
             else "another protocol"
         )
-        if speaks == "plain HTTP" or scheme == "HTTPS":
+        if over_http:
+            patch = _to_tcp(state, workload, one)
+        elif speaks == "plain HTTP" or scheme == "HTTPS":
             patch = _edit(state, workload, one, "httpGet", "scheme", value="HTTP")
         elif speaks == "TLS":
             patch = _edit(state, workload, one, "httpGet", "scheme", value="HTTPS")
@@ -229,6 +252,22 @@ def _wrong_protocol(state: State, symptom: Symptom, id: str, kind: str) -> Itera
             mends=(Mend("Probe in the protocol that the port speaks", (patch,)),) if patch else (),
             weight=0.4,
         )  # fmt: skip
+
+
+def _answers_http(one: Failing) -> bool:
+    """Whether an HTTP probe of the same container passes on the port that this one asks in vain."""
+    for name in FIELD.values():
+        spec = one.each.spec.get(name) or {}
+        asked = (spec.get("httpGet") or {}).get("port")
+        number = next((port.get("containerPort") for port in one.each.ports() if port.get("name") == asked), asked)
+        if (
+            asked
+            and name != one.field
+            and number == one.port
+            and f"{name.removesuffix('Probe').capitalize()} probe failed" not in one.words
+        ):
+            return True
+    return False
 
 
 def _to_tcp(state: State, workload: Ref, one: Failing) -> Patch | None:
@@ -286,7 +325,9 @@ def liveness_too_aggressive(state: State, symptom: Symptom) -> Iterable[Finding]
             state, symptom.at, "panic", "bad-config", "missing-env", "out-of-memory", "port-in-use", "deadlock"
         )
         status = STATUS.search(one.words)
-        early = lived is not None and lived <= one.patience + 35
+        pod = state.find(symptom.at)
+        grace = min(int((pod.spec if pod else {}).get("terminationGracePeriodSeconds") or 30), 30)
+        early = lived is not None and lived <= one.patience + grace + 5
         tight = int(one.probe.get("timeoutSeconds") or 1) <= 1 and bool(SLOW.search(one.words))
         wrong_port = (
             bool(told_ports(state, one.each)) and one.port not in told_ports(state, one.each) and one.port is not None

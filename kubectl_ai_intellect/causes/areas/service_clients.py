@@ -10,7 +10,8 @@ from kubectl_ai_intellect.causes.areas.identity import PROXIES
 from kubectl_ai_intellect.causes.areas.service import likeness, makers
 from kubectl_ai_intellect.causes.attempts import attempts, service_port
 from kubectl_ai_intellect.causes.base import Fact, Finding, Mend, Strength, Symptom, cause
-from kubectl_ai_intellect.causes.facts import field, not_there
+from kubectl_ai_intellect.causes.facts import field, logs, not_there
+from kubectl_ai_intellect.causes.lastwords import PEERS, decisive_line
 from kubectl_ai_intellect.causes.near import nearest
 from kubectl_ai_intellect.causes.needs import cluster_dns, owners, together
 from kubectl_ai_intellect.kube.refs import Ref, ref
@@ -39,9 +40,18 @@ def wanted(state: State, symptom: Symptom) -> Iterator[tuple[str, int | None, tu
         return
     found = state.find(symptom.at)
     one = container(found, symptom.at.part) if found else None
+    if one is not None and one.death.get("exitCode") and _says_why(state, symptom.at):
+        return
     for call in called(state, symptom.at) if one is not None and one.status.get("containerID") else ():
         if call.caller == symptom.at and call.origin != "log":
             yield call.host, call.port, (call,), None
+
+
+def _says_why(state: State, at: Ref) -> bool:
+    """Whether a log was read that tells of an error, and of none in reaching anybody."""
+    digests = [digest for digest, _ in logs(state, at)]
+    peers = any(hit.kind in PEERS and not hit.recovered for digest in digests for hit in digest.hits)
+    return bool(digests) and not peers and bool(decisive_line(state, at))
 
 
 def nowhere(state: State, host: str, namespace: str) -> Ref | None:

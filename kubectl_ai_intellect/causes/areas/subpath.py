@@ -63,6 +63,12 @@ def _met(state: State, at: Ref, each: Container, path: str) -> Fact | None:
         for line in (*digest.last_lines, *digest.trace.splitlines()):
             if IS_DIRECTORY.search(line) and path in line:
                 return Fact(f"log of {at.part}: {line.strip()}", at)
+    if (
+        len(list(empties(state, workload_of(state, at), at.part))) == 1
+    ):  # the error does not name the path: it can mean no other
+        for hit, previous in hits(state, at, "file-not-found", "bad-config", "permission-denied", "panic"):
+            if IS_DIRECTORY.search(hit.line):
+                return logged(at, hit, previous=previous)
     return None
 
 

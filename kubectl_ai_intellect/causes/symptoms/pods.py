@@ -25,6 +25,8 @@ PATIENCE = timedelta(seconds=60)
 """How long whoever opens a pod's readiness gate may take."""
 UNANSWERED = timedelta(seconds=10)
 """How long the owner of a finalizer of its own may take to let go."""
+ON_SINCE = 8
+"""How many lines a log must have gone on without a failure before that counts as over."""
 SETTLED = timedelta(seconds=10)
 """How much longer than its last life a container must have been well before that counts as over."""
 OFTEN = 5
@@ -214,14 +216,20 @@ def _made_up(state: State, each: Container) -> bool:
     return state.now - each.started > end - start + SETTLED or _came_after(state, each, before.hits[0], start)
 
 
-def _came_after(state: State, each: Container, hit: LogHit, start: datetime) -> bool:
-    """Whether what the hit speaks of became ready only after the run that failed for want of it had begun."""
+def _ready_since(state: State, each: Container, hit: LogHit) -> datetime | None:
+    """Since when every pod of the Service that a hit speaks of has been ready, where all are."""
     service = service_of(state, hit.peer.host, each.pod.namespace) if hit.peer else None
     backends = (state.find(at) for at in near(state, service, Relation.SELECTS)) if service else ()
-    ready = [
-        when((pod.condition("Ready") or {}).get("lastTransitionTime")) for pod in backends if pod and is_ready(pod)
-    ]
-    return bool(ready) and all(since is not None and since > start for since in ready)
+    pods = [pod for pod in backends if pod is not None and pod.ref.kind == "Pod"]
+    times = [when((pod.condition("Ready") or {}).get("lastTransitionTime")) for pod in pods if is_ready(pod)]
+    known = [time for time in times if time is not None]
+    return max(known) if known and len(known) == len(pods) else None
+
+
+def _came_after(state: State, each: Container, hit: LogHit, start: datetime) -> bool:
+    """Whether what the hit speaks of became ready only after the run that failed for want of it had begun."""
+    since = _ready_since(state, each, hit)
+    return since is not None and since > start
 
 
 def _past(state: State, each: Container) -> bool:
@@ -269,7 +277,23 @@ def _probe_kills(state: State, each: Container) -> str:
 
 def _standing(state: State, each: Container, *kinds: str) -> list[LogHit]:
     """Failures that the log tells of and that were not made up for later on."""
-    return [hit for hit, _ in hits(state, each.ref, *kinds) if not hit.recovered]
+    told = [(hit, previous) for hit, previous in hits(state, each.ref, *kinds) if not hit.recovered]
+    return [hit for hit, previous in told if previous or not each.ready or not _over(state, each, hit)]
+
+
+def _over(state: State, each: Container, hit: LogHit) -> bool:
+    """Whether a failure to reach somebody, in the log of a container that is ready, tells of the past.
+
+    Its peer became ready only after it, or the log went on for long without it.
+    """
+    if hit.kind not in UNREACHED and hit.kind != "dns-failure":
+        return False
+    since = _ready_since(state, each, hit)
+    if hit.at is not None and since is not None and since > hit.at:
+        return True
+    digest = state.log(each.ref)
+    lines = 0 if isinstance(digest, Unread) else digest.lines
+    return lines - hit.number >= max(ON_SINCE, 3 * hit.number / max(hit.count, 1))
 
 
 def _children_killed(state: State, each: Container) -> list[LogHit]:

@@ -36,7 +36,7 @@ _STEMS_WORDS = (
 _STEMS = tuple(_STEMS_WORDS.split("|"))
 _SUCCESS = re.compile(
     r"\b(?:re-?)?connected (?:to|successfully)\b|successfully (?:re)?connected|connect(?:ion|ed)[^\n]{0,60}(?:established|restored|succe(?:ss|eded)|is up|ok\b|opened)"
-    r"|(?:re-?)?connected\b[.!]?$|is (?:now )?(?:ready|available|reachable|up and running|healthy)\b|came (?:back|up)\b|recovered\b|lease (?:acquired|renewed)|succeeded (?:at|after|on) (?:retry|retries|attempt|\d)|retry succeeded"
+    r"|(?:re-?)?connected\b[.!]?$|is (?:now )?(?:ready|available|reachable|up and running|healthy)\b|came (?:back|up)\b|recovered\b|lease (?:acquired|renewed)|succeeded (?:at|after|on) (?:retry|retries|attempt|\d)|retry succeeded|://\S{1,200} (?:-> )?(?:ok|200|succeeded)\b"
     r"|(?:database|redis|broker|kafka|queue|cache|dependency|dependencies|backend)[^\n]{0,30}(?:ready|online|reachable|ok\b)",
     re.IGNORECASE,
 )
