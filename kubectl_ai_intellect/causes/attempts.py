@@ -47,7 +47,7 @@ def attempts(state: State, symptom: Symptom) -> Iterator[Attempt]:
 
 def _of_hit(state: State, at: Ref, hit: LogHit, fact: Fact) -> Iterator[Attempt]:
     configured = [call for call in called(state, at) if call.caller == at and call.origin != "log"]
-    host = (hit.peer.host if hit.peer else "") or hit.name
+    host = (hit.peer.host if hit.peer else "") or (hit.name if hit.kind in NOBODY else "")
     port = hit.peer.port if hit.peer else None
     if host:
         service = service_of(state, host, at.namespace)

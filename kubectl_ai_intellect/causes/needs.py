@@ -1,6 +1,6 @@
 """Reads that causes ask for, by what they are about. What a namespace's first look holds anyway needs no asking:
 
-Pod, Event, Deployment, ReplicaSet, StatefulSet, DaemonSet, Job, CronJob, Service, EndpointSlice, ConfigMap,
+Pod, Event, Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController, Job, CronJob, Service, EndpointSlice, ConfigMap,
 PersistentVolumeClaim, Ingress, HorizontalPodAutoscaler, PodDisruptionBudget, NetworkPolicy, ResourceQuota of the
 namespace; Node; the leaders' Leases in kube-system.
 """
@@ -23,6 +23,7 @@ FIRST_LOOK = [
     "ReplicaSet",
     "StatefulSet",
     "DaemonSet",
+    "ReplicationController",
     "Job",
     "CronJob",
     "Service",

@@ -16,6 +16,8 @@ from kubectl_ai_intellect.state.relations import Relation, near
 
 HOOK = re.compile(r'(failed calling webhook|admission webhook) "([^"]+)"')
 """What became of a webhook's call. A webhook that answers now, whatever it says, can be called; and the other way round."""
+REVISION = "ReplicaSetCreateError"
+"""Why a Deployment makes no progress whose new ReplicaSet itself is refused."""
 TOGETHER = timedelta(minutes=2)
 """Refusals this much older than the newest one tell of a fault that was mended since."""
 
@@ -60,11 +62,13 @@ def _standing(state: State, workload: Ref) -> Iterable[Refusal]:
             yield Refusal(one.message, told(one))
     for at in places if not events else ():
         found = state.find(at)
-        failure = (found.condition("ReplicaFailure") or {}) if found else {}
-        words = failure.get("message") or ""
-        if failure.get("status") == "True" and words and words not in seen:
-            seen.add(words)
-            yield Refusal(words, field(at, f"condition ReplicaFailure of {at.short}: {words}"))
+        failures = [found.condition(kind) or {} for kind in ("ReplicaFailure", "Progressing")] if found else []
+        for failure in failures:
+            words, kind = failure.get("message") or "", failure.get("type")
+            holds = failure.get("status") == "True" if kind == "ReplicaFailure" else failure.get("reason") == REVISION
+            if holds and words and words not in seen:
+                seen.add(words)
+                yield Refusal(words, field(at, f"condition {kind} of {at.short}: {words}"))
 
 
 def uncalled(state: State, workload: Ref) -> set[str]:

@@ -28,7 +28,7 @@ class Resolution:
 
 _SUFFIX = re.compile(r"-(?:service|svc|app|application|server|pods?|deployment|deploy|statefulset|container)$")
 """What people add to a name that goes without."""
-ORDER = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "Service", "Ingress", "PersistentVolumeClaim", "Node",
+ORDER = ("Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job", "ReplicationController", "Service", "Ingress", "PersistentVolumeClaim", "Node",
          "HorizontalPodAutoscaler", "Gateway", "HTTPRoute", "ReplicaSet", "PodDisruptionBudget", "NetworkPolicy",
          "ResourceQuota", "ConfigMap", "Secret", "ServiceAccount", "Pod")  # fmt: skip
 """Which kind is meant where several have one name: what a person would edit first."""

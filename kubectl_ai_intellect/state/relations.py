@@ -171,7 +171,7 @@ def _selects(state: State, at: Ref) -> Iterator[Ref]:
         selector = found.spec.get("podSelector" if at.kind == "NetworkPolicy" else "selector")
         yield from (pod.ref for pod in state.all("Pod", at.namespace) if matches(selector, pod.labels))
     if at.kind == "Service":
-        for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"):
+        for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController"):
             for each in state.all(kind, at.namespace):
                 if equals(found.spec.get("selector"), pod_labels(each)):
                     yield each.ref

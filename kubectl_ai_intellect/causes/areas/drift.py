@@ -79,22 +79,25 @@ def _stale_in_trouble(state: State, symptom: Symptom) -> Finding | None:
         finding = _stale(state, told) if uses and told.since and each.started < told.since else None
         if finding is None:
             continue
-        left = _left_behind(state, symptom.at)
-        words = f"; what it fails to reach, {left[0]}, is in no setting of it any more" if left else ""
+        left = _left_behind(state, symptom.at, _target(told))
         return replace(
-            finding, strength="proved" if left else "likely", says=finding.says + words,
-            supports=(*finding.supports, left[1]) if left else finding.supports, weight=0.5 if left else 0.0,
+            finding, strength="proved" if left else "likely", says=finding.says + (left[0] if left else ""),
+            supports=(*finding.supports, left[1]) if left else finding.supports, weight=0.9 if left else 0.0,
         )  # fmt: skip
     return None
 
 
-def _left_behind(state: State, at: Ref) -> tuple[str, Fact] | None:
-    """A peer that a container's log says is not reached, and that its configuration no longer names."""
+def _left_behind(state: State, at: Ref, changed: Ref) -> tuple[str, Fact] | None:
+    """What shows that the old values matter: a peer that the configuration no longer names, credentials that are refused."""
+    for hit, previous in hits(state, at, "auth-failed") if changed.kind == "Secret" else ():
+        if not hit.recovered:
+            return "; its peer refuses the credentials that it was started with", logged(at, hit, previous=previous)
     now = {call.host for call in called(state, at) if call.origin != "log"}
     for hit, previous in hits(state, at, *UNREACHED, "dns-failure"):
         host = hit.peer.host if hit.peer else hit.name
         if host and not hit.recovered and in_cluster(host) and host not in now:
-            return host, logged(at, hit, previous=previous)
+            words = f"; what it fails to reach, {host}, is in no setting of it any more"
+            return words, logged(at, hit, previous=previous)
     return None
 
 

@@ -258,7 +258,7 @@ def _plugin(message: str) -> str:
 # -- files and leaving nodes -----------------------------------------------------------------------------------------
 
 
-INOTIFY = re.compile(r"(?i)inotify")
+INOTIFY = re.compile(r"(?i)inotify|file ?watchers|too many watches")
 
 
 @cause("node/file-limits", "container-restarting", "container-unready", "start-refused", "node-not-ready",

@@ -18,7 +18,7 @@ from kubectl_ai_intellect.state.graph import State
 from kubectl_ai_intellect.state.pods import pod_spec, spec_path
 from kubectl_ai_intellect.state.relations import owner_refs, workload_of
 
-CLUSTER = Ref("", "Cluster", "", "cluster")
+CLUSTER = Ref("", "Component", "", "cluster")
 NODE_AFFINITY: tuple[Step, ...] = ("affinity", "nodeAffinity", fit.REQUIRED)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kubectl_ai_intellect.causes.areas.service import entry_of, meant, words
-from kubectl_ai_intellect.causes.attempts import servers
+from kubectl_ai_intellect.causes.attempts import servers, target_port
 from kubectl_ai_intellect.causes.base import Finding, Mend, Symptom, cause
 from kubectl_ai_intellect.causes.facts import field, listed, not_there, told
 from kubectl_ai_intellect.causes.near import nearest
@@ -295,7 +295,11 @@ def _strangers(state: State, service: Object) -> tuple[Ref, Ref] | None:
             serves(groups[own][0], port) and not serves(pods[0], port) for port in service.spec.get("ports") or ()
         )
         named = own.name == service.ref.name or own.name in service.spec["selector"].values()
-        if deaf or (named and not _repositories(pods[0]) & _repositories(groups[own][0])):
+        doors = {
+            target_port(pod, port) for port in service.spec.get("ports") or () for pod in (groups[own][0], pods[0])
+        }
+        apart = len(doors - {None}) > len(service.spec.get("ports") or ())  # one port name, another number behind it
+        if deaf or (named and apart) or (named and not _repositories(pods[0]) & _repositories(groups[own][0])):
             return own, other
     return None
 

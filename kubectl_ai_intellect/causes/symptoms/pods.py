@@ -293,7 +293,7 @@ def _over(state: State, each: Container, hit: LogHit) -> bool:
         return True
     digest = state.log(each.ref)
     lines = 0 if isinstance(digest, Unread) else digest.lines
-    return lines - hit.number >= max(ON_SINCE, 3 * hit.number / max(hit.count, 1))
+    return lines - max(hit.until, hit.number) >= max(ON_SINCE, 3 * hit.number / max(hit.count, 1))
 
 
 def _children_killed(state: State, each: Container) -> list[LogHit]:

@@ -124,6 +124,10 @@ def _since(each: Object) -> datetime | None:
 
 def _refused(state: State, each: Object) -> Iterator[Symptom]:
     """Pods that are not created: FailedCreate, unless a later success shows that it is over."""
+    stuck = each.condition("Progressing") or {}
+    if stuck.get("reason") == "ReplicaSetCreateError":
+        yield Symptom("create-refused", each.ref, when(stuck.get("lastTransitionTime")))
+        return
     for told in state.events(each.ref):
         if told.reason in REFUSED and told.warning:
             owner = workload_of(state, each.ref)

@@ -76,6 +76,7 @@ class LogHit:
     source: str = ""
     recovered: bool = False
     level: str = ""
+    until: int = 0  # the last line of its latest record
 
 
 @dataclass(frozen=True, slots=True)

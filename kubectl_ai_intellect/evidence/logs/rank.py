@@ -133,6 +133,7 @@ class Hits:
             source=draft.source,
             recovered=self._recovered(found, lines, exit_code),
             level=draft.level,
+            until=found.until,
         )
 
     def _score(self, found: Collected, lines: int, exit_code: int | None) -> float:

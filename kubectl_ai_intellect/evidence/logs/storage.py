@@ -15,6 +15,12 @@ _FILES: tuple[Rule, ...] = (
     rule(
         "read-only-filesystem",
         _DECIDES,
+        "no usable temporary directory",
+        r"no usable temporary directory (?:name )?found in \['(?P<name>/[\w/]+)'",
+    ),
+    rule(
+        "read-only-filesystem",
+        _DECIDES,
         "read-only file system",
         rf"{_Q}{_PATH}{_E}[:, ]{{1,3}}(?:\(\w+\) )?(?:[^\n/]{{0,60}}: )?(?:\(?30: ?|\[?errno 30\]? ?)?read-only file system",
     ),
