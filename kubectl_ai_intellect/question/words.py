@@ -55,7 +55,7 @@ _NAMESPACE_AFTER = re.compile(
     r"(?i)\b(?:in|from|inside|within) (?:the )?[\"'`]?([a-z0-9](?:[a-z0-9-]*[a-z0-9])?)[\"'`]? (?:namespace|ns)\b"
 )
 _ELSEWHERE = re.compile(
-    r"(?i)\b(?:works?|worked|runs?|is|are|was|it.s|all|but) ?(?:fine|ok|okay|well|good|perfectly|there)? (?:in|on) (?:the )?(?:namespace |ns )?"
+    r"(?i)\b(?:works?|worked|fine|ok|okay|good|green|perfectly) (?:in|on) (?:the )?(?:namespace |ns )?"
     r"[\"'`]?[a-z0-9-]+[\"'`]?(?: namespace| ns)?(?=[,.;!?]|$)"
 )
 """A place that is named for comparison: "works in the staging namespace"."""
