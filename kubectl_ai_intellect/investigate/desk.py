@@ -100,16 +100,24 @@ class Desk:
     def _look_beside(self) -> bool:
         """A target without symptoms: those of its kin and of what it calls; the latent ones only after all else."""
         if self.scope.target is None:
+            self.focus = self._beneath() if self.looked_at_custom and complains(self.question) else []
             return False
         found = connected(self.known, self.symptoms, self.scope.target, self.words)
         loud = [each for each in found if each.kind not in LATENT]
         self.focus = loud or (found if self.looked_at_custom else [])
         if not self.focus and self.looked_at_custom and complains(self.question):
             # Somebody misses something, and what was named is well: then it is what else is wrong around it.
-            self.focus = focus(self.known, self.symptoms, Scope(self.scope.namespace)) or [
-                each for each in self.symptoms if each.kind == "component-silent"
-            ]
+            self.focus = focus(self.known, self.symptoms, Scope(self.scope.namespace)) or self._beneath()
         return bool(self.focus)
+
+    def _beneath(self) -> list[Symptom]:
+        """What is wrong with the cluster under the scope: a component that is silent, a node that carries its pods."""
+        hosts = {pod.spec.get("nodeName") for pod in self.known.all("Pod", self.scope.namespace or None)}
+        return [
+            each
+            for each in self.symptoms
+            if each.kind == "component-silent" or (each.kind == "node-not-ready" and each.at.name in hosts)
+        ]
 
     def _asleep(self, root: Root) -> bool:
         """Whether it only rests, and nobody misses it: worth a word, and no fault."""
