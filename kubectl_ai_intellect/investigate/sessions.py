@@ -9,6 +9,7 @@ import contextlib
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,7 @@ class Sessions:
         if self._saver is None:
             engine.load()
             try:
-                self._saver = self._opened()
+                self._saver = self._patiently()
             except sqlite3.OperationalError:  # locked for long, a full disk: this one is not kept
                 self.close()
             except sqlite3.DatabaseError:
@@ -65,6 +66,18 @@ class Sessions:
             except OSError:
                 self.close()
         return self._saver
+
+    def _patiently(self) -> Any:
+        """Opened, though others do the same: SQLite does not wait for the lock under which a file is first set up."""
+        deadline = time.monotonic() + WAIT
+        while True:
+            try:
+                return self._opened()
+            except sqlite3.OperationalError as problem:
+                if "locked" not in str(problem) or time.monotonic() > deadline:
+                    raise
+                self.close()
+                time.sleep(0.02)
 
     def _opened(self) -> Any:
         from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
